@@ -1,0 +1,101 @@
+"""The configuration of a DupMAE model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig
+
+from pyserini_dupmae.representation import ACTIVATIONS
+
+OT_HEADS = ("mlm", "linear")
+
+
+class DupMAEConfig(PretrainedConfig):
+    """Everything that decides how a text becomes (reduced [CLS], mu).
+
+    Args:
+        encoder: configuration of the BERT-family encoder, or its ``to_dict()``.
+        cls_dim: d' of Eq. 10.
+        top_k: k of Eq. 11, the entries of mu kept for a document.
+        ot_head: W^O of Eq. 6: ``"mlm"`` is the whole masked-LM head (dense, activation, LayerNorm, decoder tied to
+            the input embeddings; the authors' code), ``"linear"`` one d x |V| matrix (the paper).
+        activation: what is applied to the pooled logits: ``"relu"``, ``"log1p_relu"`` or ``"none"``. An impact
+            index holds positive weights only.
+        sep_is_ordinary: count [SEP] as an ordinary token. [CLS] and [PAD] never are.
+        query_max_length, doc_max_length: tokens kept of a query and of a document, special tokens included.
+        cls_token_id, sep_token_id: the tokenizer's; padding is known from the attention mask.
+        vocab_limit: ids from here on have no token (a padded embedding matrix) and never enter mu.
+
+    Raises:
+        ValueError: a value is out of range; the message names it.
+    """
+
+    model_type = "dupmae"
+    sub_configs = {"encoder": AutoConfig}
+
+    def __init__(
+        self,
+        encoder: PretrainedConfig | dict[str, Any] | None = None,
+        cls_dim: int = 384,
+        top_k: int = 384,
+        ot_head: str = "mlm",
+        activation: str = "relu",
+        sep_is_ordinary: bool = False,
+        query_max_length: int = 32,
+        doc_max_length: int = 144,
+        cls_token_id: int = 101,
+        sep_token_id: int = 102,
+        vocab_limit: int | None = None,
+        **kwargs: Any,
+    ):
+        if encoder is None:
+            encoder = {"model_type": "bert"}
+        if isinstance(encoder, dict):
+            encoder = dict(encoder)
+            encoder = AutoConfig.for_model(encoder.pop("model_type"), **encoder)
+        self.encoder = encoder
+        self.cls_dim = _positive("cls_dim", cls_dim)
+        self.top_k = _positive("top_k", top_k)
+        self.ot_head = _one_of("ot_head", ot_head, OT_HEADS)
+        self.activation = _one_of("activation", activation, ACTIVATIONS)
+        self.sep_is_ordinary = sep_is_ordinary
+        self.query_max_length = self._length("query_max_length", query_max_length)
+        self.doc_max_length = self._length("doc_max_length", doc_max_length)
+        self.cls_token_id = cls_token_id
+        self.sep_token_id = sep_token_id
+        self.vocab_limit = encoder.vocab_size if vocab_limit is None else vocab_limit
+        kwargs["tie_word_embeddings"] = ot_head == "mlm" and getattr(encoder, "tie_word_embeddings", True)
+        super().__init__(**kwargs)
+
+    def _length(self, name: str, value: int) -> int:
+        _positive(name, value)
+        # RoBERTa's positions start behind the padding id, so two fewer tokens fit than its table has rows.
+        offset = (self.encoder.pad_token_id or 0) + 1 if "roberta" in self.encoder.model_type else 0
+        limit = self.encoder.max_position_embeddings - offset
+        if not 2 <= value <= limit:
+            raise ValueError(f"{name} is {value}, but the encoder takes 2 to {limit} tokens")
+        return value
+
+    def _get_generation_parameters(self) -> dict[str, Any]:
+        return {}  # ``top_k`` here is Eq. 11's, not a text generator's, which transformers refuses to save
+
+    @property
+    def hidden_size(self) -> int:
+        return self.encoder.hidden_size
+
+    @property
+    def vocab_size(self) -> int:
+        return self.encoder.vocab_size
+
+
+def _positive(name: str, value: int) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    return value

@@ -1,0 +1,77 @@
+"""Finding and loading a DupMAE model, with errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.modeling.configuration import DupMAEConfig
+from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.modeling.model import DupMAEModel
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass
+class LoadedModel:
+    """A model ready to encode, and the identity it had before its dtype was changed."""
+
+    model: DupMAEModel
+    identity: ModelIdentity
+
+
+def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> LoadedModel:
+    """Load the DupMAE model in a folder or on the Hugging Face Hub, in evaluation mode.
+
+    Raises:
+        UserError: there is no such model, it is not a DupMAE model, or the device or dtype is unknown.
+    """
+    if dtype not in DTYPES:
+        raise UserError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
+    try:
+        target = torch.device(device)
+        torch.empty(0, device=target)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot use the device {device!r} ({reason}); give cpu, or a device that this machine has") from None
+    _require_dupmae(name)
+    try:
+        model = DupMAEModel.from_pretrained(name, dtype=torch.float32).eval()
+        _ = model.tokenizer
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"cannot load the DupMAE model {name!r}: {_first_line(error)}") from None
+    identity = ModelIdentity.of(model)
+    return LoadedModel(model.to(device=target, dtype=DTYPES[dtype]), identity)
+
+
+def _require_dupmae(name: str) -> None:
+    try:
+        config, _ = DupMAEConfig.get_config_dict(name)
+    except (OSError, ValueError) as error:
+        if Path(name).is_dir():
+            raise UserError(f"the folder {name!r} holds no model ({_first_line(error)})") from None
+        raise UserError(
+            f"no model {name!r}: there is no such folder, and it cannot be had from the Hugging Face Hub ({_first_line(error)})"
+        ) from None
+    kind = config.get("model_type")
+    if kind != DupMAEConfig.model_type:
+        raise UserError(
+            f"{name!r} is a model of type {kind!r}, not a DupMAE model; make one from it with: "
+            f"python -m pyserini_dupmae.init --from {name} --output DIR"
+        )
+
+
+def is_dupmae_folder(name: str) -> bool:
+    """Whether ``name`` is a folder that holds a DupMAE model; never raises."""
+    try:
+        return json.loads((Path(name) / "config.json").read_text(encoding="utf-8")).get("model_type") == DupMAEConfig.model_type
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

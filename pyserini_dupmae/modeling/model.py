@@ -1,0 +1,175 @@
+"""The DupMAE model: one encoder, a reduced [CLS] (Eq. 10) and a bag of words in vocabulary space (Eq. 6-7)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from pyserini_dupmae.modeling.configuration import DupMAEConfig
+from pyserini_dupmae.modeling.heads import HEADS
+from pyserini_dupmae.modeling.pooling import pooled_logits
+from pyserini_dupmae.representation import activate, max_pool, reduce_cls, sparsify
+
+
+@dataclass
+class DupMAEOutput(ModelOutput):
+    """``cls`` (B, d'): Eq. 10. ``mu`` (B, |V|): Eq. 7 after the activation."""
+
+    cls: Tensor | None = None
+    mu: Tensor | None = None
+
+
+@dataclass
+class TextRepresentation:
+    """Texts as they are stored and searched, on the CPU in float32.
+
+    ``cls`` (B, d'); ``token_ids`` (B, k) int64 and ``weights`` (B, k), the largest first (an entry of weight 0 is
+    padding: the text has fewer than k positive weights); ``bow`` (B, |V|) when it was asked for, else None.
+    """
+
+    cls: Tensor
+    token_ids: Tensor
+    weights: Tensor
+    bow: Tensor | None = None
+
+
+class DupMAEModel(PreTrainedModel):
+    """A BERT-family encoder with DupMAE's two representations.
+
+    `forward` is the plain, differentiable definition; `encode_texts` and `represent` give the same numbers without
+    holding the logits of a batch.
+    """
+
+    config_class = DupMAEConfig
+    base_model_prefix = "dupmae"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+
+    def __init__(self, config: DupMAEConfig):
+        super().__init__(config)
+        if config.tie_word_embeddings:
+            self._tied_weights_keys = {"ot_head.output.weight": "encoder.embeddings.word_embeddings.weight"}
+        self.encoder = AutoModel.from_config(config.encoder, **_without_pooler(config.encoder))
+        self.cls_projection = nn.Linear(config.hidden_size, config.cls_dim, bias=False)
+        self.ot_head = HEADS[config.ot_head](config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.encoder.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.ot_head.output
+
+    def hidden_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The encoder's last hidden states (B, L, d) for ``input_ids`` and ``attention_mask`` (B, L)."""
+        return self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+
+    def ordinary_tokens(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Which positions count in Eq. 7: (B, L) bool, false at [CLS], padding and, by default, [SEP]."""
+        ordinary = attention_mask.bool() & (input_ids != self.config.cls_token_id)
+        if not self.config.sep_is_ordinary:
+            ordinary &= input_ids != self.config.sep_token_id
+        return ordinary
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> DupMAEOutput:
+        """Both representations of a batch, by the equations, differentiable; ``input_ids`` (B, L)."""
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        hidden = self.hidden_states(input_ids, attention_mask)
+        mu = max_pool(self.ot_head(hidden), self.ordinary_tokens(input_ids, attention_mask))
+        return DupMAEOutput(cls=self.reduce(hidden), mu=activate(self._known(mu), self.config.activation))
+
+    @torch.inference_mode()
+    def represent(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, (B, d') and (B, |V|), without the logits of the batch and without gradients."""
+        hidden = self.hidden_states(input_ids, attention_mask)
+        output = self.ot_head.output
+        mu = pooled_logits(
+            self.ot_head.transform(hidden), self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias
+        )
+        return self.reduce(hidden), activate(self._known(mu), self.config.activation)
+
+    def reduce(self, hidden: Tensor) -> Tensor:
+        """Eq. 10 for hidden states (B, L, d): (B, d')."""
+        return reduce_cls(hidden[:, 0], self.cls_projection.weight)
+
+    def encode_texts(
+        self, texts: list[str], max_length: int | None = None, full_bow: bool = False, top_k: int | None = None
+    ) -> TextRepresentation:
+        """Represent ``texts``, cut to ``max_length`` tokens (default: the configuration's ``doc_max_length``).
+
+        ``full_bow`` adds the whole of mu; ``top_k`` overrides the configuration's k.
+        """
+        self.eval()
+        if not texts:
+            width = min(top_k or self.config.top_k, self.config.vocab_size)
+            empty = TextRepresentation(
+                torch.empty(0, self.config.cls_dim), torch.empty(0, width, dtype=torch.long), torch.empty(0, width)
+            )
+            empty.bow = torch.empty(0, self.config.vocab_size) if full_bow else None
+            return empty
+        batch = self.tokenizer(
+            list(texts),
+            max_length=max_length or self.config.doc_max_length,
+            truncation=True,
+            padding=True,
+            return_tensors="pt",
+        ).to(self.device)
+        cls, mu = self.represent(batch["input_ids"], batch["attention_mask"])
+        token_ids, weights = sparsify(mu.float(), top_k or self.config.top_k)
+        return TextRepresentation(
+            cls.float().cpu(), token_ids.cpu(), weights.cpu(), mu.float().cpu() if full_bow else None
+        )
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer that was saved with the model."""
+        return AutoTokenizer.from_pretrained(self.config.name_or_path)
+
+    @cached_property
+    def terms(self) -> list[str]:
+        """The index term of each of the |V| ids: the token itself, or ``[idN]`` where a padded vocabulary has none."""
+        tokens = self.tokenizer.convert_ids_to_tokens(range(min(self.config.vocab_size, len(self.tokenizer))))
+        return [*tokens, *(f"[id{i}]" for i in range(len(tokens), self.config.vocab_size))]
+
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
+        """Save configuration, weights (safetensors) and tokenizer to a folder that `from_pretrained` takes."""
+        super().save_pretrained(save_directory, **kwargs)
+        if "tokenizer" in self.__dict__ or self.config.name_or_path:
+            self.tokenizer.save_pretrained(save_directory)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the weights and of the settings that shape a representation: equal means interchangeable.
+
+        It does not depend on where the model was loaded from. Compute it before changing the model's dtype.
+        """
+        config = self.config
+        shape = (config.cls_dim, config.top_k, config.ot_head, config.activation, config.sep_is_ordinary)
+        digest = hashlib.sha256(repr(shape).encode())
+        for name, parameter in sorted(self.named_parameters()):
+            digest.update(name.encode())
+            digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _known(self, mu: Tensor) -> Tensor:
+        """``mu`` with the entries that no token has at minus infinity."""
+        if self.config.vocab_limit >= self.config.vocab_size:
+            return mu
+        return torch.cat([mu[:, : self.config.vocab_limit], torch.full_like(mu[:, self.config.vocab_limit :], float("-inf"))], 1)
+
+
+def _without_pooler(encoder_config: Any) -> dict[str, Any]:
+    return {} if encoder_config.model_type == "distilbert" else {"add_pooling_layer": False}
+
+
+AutoConfig.register(DupMAEConfig.model_type, DupMAEConfig, exist_ok=True)
+AutoModel.register(DupMAEConfig, DupMAEModel, exist_ok=True)

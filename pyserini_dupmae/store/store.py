@@ -1,0 +1,125 @@
+"""Reading a forward store, or several as one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import write_json
+from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.store.shard import Shard
+
+STORE_JSON = "store.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """``store.json``: what a finished store holds. ``top_k`` is the number of weights kept a document."""
+
+    model: ModelIdentity
+    documents: int
+    top_k: int
+    max_weight: float
+    shards: list[str]
+    terms_file: str = "terms.json"
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / STORE_JSON, {"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> StoreInfo:
+        """Read ``store.json``; a folder that is no finished store of this format is a `UserError`."""
+        path = folder / STORE_JSON
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if value.pop("format") != FORMAT:
+                raise UserError(f"{path} is of another format version; encode the collection again")
+            return cls(**{**value, "model": ModelIdentity(**value["model"])})
+        except FileNotFoundError:
+            raise UserError(
+                f"{folder} holds no finished forward store (no {STORE_JSON}); give the folder that was --embeddings of "
+                "pyserini_dupmae.encode, or run that command again to finish it"
+            ) from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged ({error}); encode the collection again") from None
+
+
+class ForwardStore:
+    """The representations of a collection, by row: one store, or several of the same model one after another.
+
+    Args:
+        folders: the ``store`` folders, in the order in which their documents are numbered.
+
+    Raises:
+        UserError: a folder is no finished store, a shard is missing, or the stores do not belong together.
+    """
+
+    def __init__(self, *folders: str | Path):
+        self.folders = [Path(folder) for folder in folders]
+        infos = [StoreInfo.read(folder) for folder in self.folders]
+        first = infos[0]
+        for folder, info in zip(self.folders[1:], infos[1:], strict=True):
+            first.model.require(info.model, str(folder))
+            if info.top_k != first.top_k:
+                raise UserError(f"{folder} keeps {info.top_k} weights a document and {self.folders[0]} {first.top_k}")
+        self.model = first.model
+        self.top_k = first.top_k
+        self.max_weight = max(info.max_weight for info in infos)
+        self.shards = [self._open(folder / name) for folder, info in zip(self.folders, infos, strict=True) for name in info.shards]
+        self._starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
+
+    @staticmethod
+    def _open(path: Path) -> Shard:
+        try:
+            return Shard(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"cannot read the shard {path} ({error}); encode the collection again") from None
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @cached_property
+    def terms(self) -> list[str]:
+        """The index term of each vocabulary id."""
+        info = StoreInfo.read(self.folders[0])
+        return json.loads((self.folders[0] / info.terms_file).read_text(encoding="utf-8"))
+
+    @cached_property
+    def docids(self) -> list[str]:
+        """Every docid, by row."""
+        return [docid for shard in self.shards for docid in shard.docids()]
+
+    def gather(self, rows: Sequence[int] | np.ndarray, top_k: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The parts of some documents: cls (n, d') float32, token_ids (n, k), weights (n, k) float32.
+
+        ``rows`` (n,) in any order; ``top_k`` keeps only the largest weights.
+        """
+        rows = np.asarray(rows, np.int64)
+        width = min(top_k or self.top_k, self.top_k)
+        if len(self.shards) == 1:
+            shard = self.shards[0]
+            return shard.cls[rows], shard.token_ids[rows, :width], shard.weights[rows, :width]
+        dtype = self.shards[0].token_ids.dtype if self.shards else np.uint16
+        cls = np.empty((len(rows), self.model.cls_dim), np.float32)
+        token_ids, weights = np.empty((len(rows), width), dtype), np.empty((len(rows), width), np.float32)
+        number = np.searchsorted(self._starts, rows, side="right") - 1
+        for i in np.unique(number):
+            here = np.flatnonzero(number == i)
+            shard, local = self.shards[i], rows[here] - self._starts[i]
+            cls[here], token_ids[here] = shard.cls[local], shard.token_ids[local, :width]
+            weights[here] = shard.weights[local, :width]
+        return cls, token_ids, weights
+
+    def content(self, row: int) -> str | None:
+        """The text of a document as it was encoded, or None when the store was made without ``--store-contents``."""
+        i = int(np.searchsorted(self._starts, row, side="right")) - 1
+        shard = self.shards[i]
+        return shard.content(row - int(self._starts[i])) if shard.has_contents else None
