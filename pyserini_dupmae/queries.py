@@ -1,0 +1,85 @@
+"""Queries as Eq. 12 takes them: a reduced [CLS] and all of mu, both from one pass of the model."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.modeling.loading import LoadedModel, load_model
+
+REMEMBERED_QUERIES = 4096
+
+
+@dataclass(frozen=True)
+class EncodedQuery:
+    """One query: ``cls`` (d',) float32, and the positive entries of mu, ``token_ids`` (m,) int64 and ``weights`` (m,)
+    float32, by rising id. A query without a known token has m = 0."""
+
+    cls: np.ndarray
+    token_ids: np.ndarray
+    weights: np.ndarray
+
+    def mu(self, vocab_size: int) -> np.ndarray:
+        """mu as a dense vector (|V|,) float32."""
+        dense = np.zeros(vocab_size, np.float32)
+        dense[self.token_ids] = self.weights
+        return dense
+
+
+class QueryModel:
+    """Encodes queries with a DupMAE model, cut to the configuration's ``query_max_length``.
+
+    What was encoded is remembered, so that the dense and the sparse side of one search share a single pass. Negative
+    entries of mu (possible with ``activation: none``) are dropped, as an impact index drops them of documents.
+    """
+
+    def __init__(self, loaded: LoadedModel):
+        self.model = loaded.model
+        self.identity: ModelIdentity = loaded.identity
+        self._memory: OrderedDict[str, EncodedQuery] = OrderedDict()
+
+    @classmethod
+    def load(cls, name: str, device: str = "cpu", dtype: str = "float32") -> QueryModel:
+        """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`."""
+        return _load(name, device, dtype)
+
+    def encode(self, texts: Sequence[str], batch_size: int = 64) -> list[EncodedQuery]:
+        """Encode ``texts``, in order."""
+        found = {text: self._memory[text] for text in texts if text in self._memory}
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        for start in range(0, len(missing), batch_size):
+            part = missing[start : start + batch_size]
+            found.update(zip(part, self._encode_batch(part), strict=True))
+        for text in missing:
+            self._memory[text] = found[text]
+        while len(self._memory) > REMEMBERED_QUERIES:
+            self._memory.popitem(last=False)
+        return [found[text] for text in texts]
+
+    @torch.inference_mode()
+    def _encode_batch(self, texts: list[str]) -> list[EncodedQuery]:
+        model = self.model
+        batch = model.tokenizer(
+            texts, max_length=model.config.query_max_length, truncation=True, padding=True, return_tensors="pt"
+        ).to(model.device)
+        input_ids, attention_mask = batch["input_ids"], batch["attention_mask"]
+        cls, mu = model.represent(input_ids, attention_mask)
+        unknown = model.tokenizer.unk_token_id
+        known = model.ordinary_tokens(input_ids, attention_mask) & (input_ids != (-1 if unknown is None else unknown))
+        mu = mu.float().clamp_min(0) * known.any(dim=1, keepdim=True)
+        queries = []
+        for row, weights in zip(cls.float().cpu().numpy(), mu.cpu().numpy(), strict=True):
+            token_ids = np.flatnonzero(weights)
+            queries.append(EncodedQuery(row.copy(), token_ids, weights[token_ids]))
+        return queries
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, device: str, dtype: str) -> QueryModel:
+    return QueryModel(load_model(name, device, dtype))
