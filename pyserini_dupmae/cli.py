@@ -37,7 +37,9 @@ class GroupedParser:
             else:
                 current.append(word)
         self.parser.parse_args(before)
-        return argparse.Namespace(**{name: parser.parse_args(words.get(name, [])) for name, parser in self.groups.items()})
+        return argparse.Namespace(
+            **{name: parser.parse_args(words.get(name, [])) for name, parser in self.groups.items()}
+        )
 
 
 def positive_int(text: str) -> int:

@@ -59,7 +59,9 @@ def sparsify(mu: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return token_ids, weights
 
 
-def relevance(query_cls: Tensor, query_mu: Tensor, doc_cls: Tensor, doc_token_ids: Tensor, doc_weights: Tensor) -> Tensor:
+def relevance(
+    query_cls: Tensor, query_mu: Tensor, doc_cls: Tensor, doc_token_ids: Tensor, doc_weights: Tensor
+) -> Tensor:
     """Eq. 12 for every query and document: the inner product of [CLS] plus the sum over I_d of mu_q[i] mu_d[i].
 
     ``query_cls`` (Q, d'), ``query_mu`` (Q, |V|), ``doc_cls`` (D, d'), ``doc_token_ids`` and ``doc_weights`` (D, k);

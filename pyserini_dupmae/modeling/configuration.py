@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
@@ -32,7 +32,7 @@ class DupMAEConfig(PretrainedConfig):
     """
 
     model_type = "dupmae"
-    sub_configs = {"encoder": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"encoder": AutoConfig}
 
     def __init__(
         self,

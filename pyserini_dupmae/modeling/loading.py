@@ -37,7 +37,9 @@ def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> Loaded
         torch.empty(0, device=target)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"cannot use the device {device!r} ({reason}); give cpu, or a device that this machine has") from None
+        raise UserError(
+            f"cannot use the device {device!r} ({reason}); give cpu, or a device that this machine has"
+        ) from None
     _require_dupmae(name)
     try:
         model = DupMAEModel.from_pretrained(name, dtype=torch.float32).eval()
@@ -55,7 +57,8 @@ def _require_dupmae(name: str) -> None:
         if Path(name).is_dir():
             raise UserError(f"the folder {name!r} holds no model ({_first_line(error)})") from None
         raise UserError(
-            f"no model {name!r}: there is no such folder, and it cannot be had from the Hugging Face Hub ({_first_line(error)})"
+            f"no model {name!r}: there is no such folder, and it cannot be had from the Hugging Face Hub "
+            f"({_first_line(error)})"
         ) from None
     kind = config.get("model_type")
     if kind != DupMAEConfig.model_type:
@@ -68,7 +71,10 @@ def _require_dupmae(name: str) -> None:
 def is_dupmae_folder(name: str) -> bool:
     """Whether ``name`` is a folder that holds a DupMAE model; never raises."""
     try:
-        return json.loads((Path(name) / "config.json").read_text(encoding="utf-8")).get("model_type") == DupMAEConfig.model_type
+        return (
+            json.loads((Path(name) / "config.json").read_text(encoding="utf-8")).get("model_type")
+            == DupMAEConfig.model_type
+        )
     except (OSError, ValueError, AttributeError):
         return False
 

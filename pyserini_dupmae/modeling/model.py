@@ -164,7 +164,9 @@ class DupMAEModel(PreTrainedModel):
         """``mu`` with the entries that no token has at minus infinity."""
         if self.config.vocab_limit >= self.config.vocab_size:
             return mu
-        return torch.cat([mu[:, : self.config.vocab_limit], torch.full_like(mu[:, self.config.vocab_limit :], float("-inf"))], 1)
+        return torch.cat(
+            [mu[:, : self.config.vocab_limit], torch.full_like(mu[:, self.config.vocab_limit :], float("-inf"))], 1
+        )
 
 
 def _without_pooler(encoder_config: Any) -> dict[str, Any]:

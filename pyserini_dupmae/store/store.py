@@ -73,7 +73,9 @@ class ForwardStore:
         self.model = first.model
         self.top_k = first.top_k
         self.max_weight = max(info.max_weight for info in infos)
-        self.shards = [self._open(folder / name) for folder, info in zip(self.folders, infos, strict=True) for name in info.shards]
+        self.shards = [
+            self._open(folder / name) for folder, info in zip(self.folders, infos, strict=True) for name in info.shards
+        ]
         self._starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
 
     @staticmethod
@@ -97,7 +99,9 @@ class ForwardStore:
         """Every docid, by row."""
         return [docid for shard in self.shards for docid in shard.docids()]
 
-    def gather(self, rows: Sequence[int] | np.ndarray, top_k: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def gather(
+        self, rows: Sequence[int] | np.ndarray, top_k: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The parts of some documents: cls (n, d') float32, token_ids (n, k), weights (n, k) float32.
 
         ``rows`` (n,) in any order; ``top_k`` keeps only the largest weights.
