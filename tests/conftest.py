@@ -1,0 +1,156 @@
+"""A small DupMAE model, real documents and queries, and one encoded collection, shared by the whole test session."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import string
+import subprocess
+import sys
+import sysconfig
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertTokenizer
+
+from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
+
+SOURCES = ("argparse.py", "calendar.py", "csv.py", "datetime.py", "_pydatetime.py", "decimal.py", "_pydecimal.py")
+SOURCES += ("fractions.py", "gzip.py", "heapq.py", "mailbox.py", "pathlib.py", "random.py", "shutil.py", "socket.py")
+SOURCES += ("statistics.py", "tarfile.py", "textwrap.py", "threading.py", "turtle.py", "zipfile.py")
+DOCUMENTS = 300
+WORDS = 880
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+QUERIES = (
+    "parse command line arguments",
+    "add a day to a date",
+    "draw a circle with the turtle",
+    "standard deviation of a sample",
+    "copy a directory tree",
+    "extract all members of a tar archive",
+    "create a listening socket",
+    "wrap a paragraph of text to a given width",
+    "number of leap years between two years",
+    "the greatest common divisor",
+    "wait until the thread terminates",
+    "read one row of a csv file",
+    "choose k unique random elements",
+    "delete the message with this key from the mailbox",
+    "pop the smallest item off the heap",
+    "largest value",
+    "return the time zone name",
+    "compare two numbers without signalling",
+    "pen color",
+    "how many seconds",
+)
+
+
+def _docstrings() -> list[tuple[str, str]]:
+    found = []
+    for name in SOURCES:
+        path = Path(sysconfig.get_path("stdlib"), name)
+        if not path.exists():
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and (text := ast.get_docstring(node)):
+                found.append((f"{path.stem}.{node.name}:{node.lineno}", text))
+    return found
+
+
+@pytest.fixture(scope="session")
+def corpus() -> list[tuple[str, str]]:
+    """(docid, text): about 300 docstrings of the standard library, and one empty document."""
+    found = _docstrings()
+    return [*(found[i * len(found) // DOCUMENTS] for i in range(DOCUMENTS)), ("empty", "")]
+
+
+@pytest.fixture(scope="session")
+def corpus_file(corpus: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`corpus` as jsonl with ``id`` and ``contents``."""
+    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
+    lines = [json.dumps({"id": docid, "contents": text}, ensure_ascii=False) for docid, text in corpus]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def topics() -> list[tuple[str, str]]:
+    """(qid, text) of 20 queries."""
+    return [(str(number), text) for number, text in enumerate(QUERIES, 1)]
+
+
+@pytest.fixture(scope="session")
+def topics_file(topics: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`topics` as tab-separated text."""
+    path = tmp_path_factory.mktemp("topics") / "topics.tsv"
+    path.write_text("".join(f"{qid}\t{text}\n" for qid, text in topics), encoding="utf-8")
+    return path
+
+
+def _vocabulary() -> dict[str, int]:
+    """Special tokens, every character alone and inside a word, and the most frequent words."""
+    text = " ".join(text for _, text in _docstrings()).lower()
+    counts = Counter(re.findall(r"[a-z0-9]{2,}", text))
+    words = sorted(counts, key=lambda word: (-counts[word], word))[:WORDS]
+    inside = [f"##{letter}" for letter in string.ascii_lowercase + string.digits]
+    characters = string.ascii_lowercase + string.digits + string.punctuation
+    return {token: i for i, token in enumerate([*SPECIAL_TOKENS, *characters, *inside, *words])}
+
+
+def _save_model(folder: Path, ot_head: str) -> Path:
+    torch.manual_seed(0)
+    vocabulary = _vocabulary()
+    tokenizer = BertTokenizer(vocab=vocabulary)
+    encoder = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=160,
+    )
+    model = DupMAEModel(
+        DupMAEConfig(
+            encoder,
+            cls_dim=16,
+            top_k=24,
+            ot_head=ot_head,
+            cls_token_id=tokenizer.cls_token_id,
+            sep_token_id=tokenizer.sep_token_id,
+        )
+    )
+    # Weights large enough that texts differ and that neither part of a score drowns the other.
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.1 if name == "ot_head.output.weight" else 0.3)
+        elif name == "ot_head.output.bias":
+            torch.nn.init.constant_(parameter, -2.5)  # most entries of mu are not positive, as in a trained model
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DupMAE model with random weights: 2 layers of 32, about 1,000 tokens, d' 16, k 24, a masked-LM head."""
+    return _save_model(tmp_path_factory.mktemp("models") / "tiny", "mlm")
+
+
+@pytest.fixture(scope="session")
+def linear_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Like `tiny_model_dir`, with one matrix as W^O."""
+    return _save_model(tmp_path_factory.mktemp("models") / "linear", "linear")
+
+
+@pytest.fixture(scope="session")
+def encoded(tiny_model_dir: Path, corpus_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of the encode command for `corpus_file` and `tiny_model_dir`: store, FAISS and Lucene index."""
+    output = tmp_path_factory.mktemp("encoded") / "out"
+    command = [sys.executable, "-m", "pyserini_dupmae.encode", "input", "--corpus", str(corpus_file)]
+    command += ["output", "--embeddings", str(output), "encoder", "--encoder", str(tiny_model_dir)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return output
