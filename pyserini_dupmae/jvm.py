@@ -1,0 +1,185 @@
+"""Starting Java with Anserini's jar, in which Lucene comes.
+
+Pyserini starts the JVM when ``pyserini.pyclass`` is imported, with whatever Java pyjnius comes upon and an option that
+a runtime without the Vector module refuses. A JVM that already runs it takes as it is, so this module starts it first.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.java import INSTALL_COMMAND, JavaRuntime, find_java
+
+VECTOR_MODULE = "jdk.incubator.vector"
+OPTIONS_VARIABLE = "PYSERINI_DUPMAE_JVM_OPTS"
+# Lucene advises there, at every start, to change the JVM's options or to update Lucene; no user of Pyserini can.
+_CHATTY_LOGGERS = ("org.apache.lucene.store", "org.apache.lucene.internal.vectorization")
+_CHATTY_LINE = "WARNING: Using incubator modules"
+_kept_loggers: list[Any] = []  # Java forgets the level of a logger that nobody refers to
+
+
+def start() -> None:
+    """Start the JVM with Anserini's jar, or make sure that the one that runs has it. Calling it again does nothing.
+
+    Raises:
+        UserError: no Java of version 21 or newer, no Pyserini, options that Java refuses, or a JVM that something else
+            started and that cannot load Anserini.
+    """
+    _start()
+
+
+def prepare() -> None:
+    """Start the JVM unless it runs: to be called before ``pyserini.pyclass`` is imported, which then uses it.
+
+    Raises:
+        UserError: as `start` does.
+    """
+    if not _is_running():
+        _start()
+
+
+@cache
+def java_class(name: str) -> Any:
+    """The Java class ``name`` (nested: ``Outer$Inner``) as pyjnius wraps it; the JVM is started if need be."""
+    start()
+    from jnius import autoclass
+
+    return autoclass(name)
+
+
+def java_string(text: str) -> str:
+    """``text`` as it must be handed to Java: pyjnius cuts characters above U+FFFF to 16 bits unless they are written
+    as two surrogates. Strings that come from Java need nothing.
+
+    >>> len(java_string("\\U0001F600")), java_string("é")
+    (2, 'é')
+    """
+    if text.isascii():
+        return text
+    return re.sub("[\U00010000-\U0010ffff]", lambda match: _surrogates(match.group()), text)
+
+
+def _surrogates(character: str) -> str:
+    high, low = divmod(ord(character) - 0x10000, 0x400)
+    return chr(0xD800 + high) + chr(0xDC00 + low)
+
+
+def jvm_options(runtime: JavaRuntime) -> list[str]:
+    """The options that the JVM is started with: Lucene's needs, silence about them, then the user's own."""
+    options = ["-Xrs", "--enable-native-access=ALL-UNNAMED"]  # -Xrs: Ctrl-C reaches Python, which cleans up
+    if runtime.major >= 23:
+        options.append("--sun-misc-unsafe-memory-access=allow")
+    if VECTOR_MODULE in runtime.modules:
+        options.append(f"--add-modules={VECTOR_MODULE}")
+    try:
+        return [*options, *shlex.split(os.environ.get(OPTIONS_VARIABLE, ""))]
+    except ValueError as error:
+        raise UserError(f"{OPTIONS_VARIABLE}={os.environ[OPTIONS_VARIABLE]!r} cannot be split: {error}") from None
+
+
+def anserini_jar() -> Path:
+    """Anserini's jar: in the folder ANSERINI_CLASSPATH, else the one inside Pyserini, which is not imported for it.
+
+    Raises:
+        UserError: Pyserini is not installed, or there is no jar.
+    """
+    for package in ("pyserini", "jnius_config"):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(
+                f"this needs Lucene, which comes with Pyserini ({package} is not installed): pip install pyserini"
+            )
+    pyserini = importlib.util.find_spec("pyserini").submodule_search_locations[0]
+    folder = Path(os.environ.get("ANSERINI_CLASSPATH", Path(pyserini) / "resources" / "jars"))
+    jars = sorted(folder.glob("anserini-*-fatjar.jar"), key=os.path.getctime)
+    if not jars:
+        raise UserError(
+            f"no anserini-*-fatjar.jar in {folder}; reinstall Pyserini, or set ANSERINI_CLASSPATH to its folder"
+        )
+    return jars[-1]
+
+
+def _is_running() -> bool:
+    config = sys.modules.get("jnius_config")
+    return config is not None and config.vm_running
+
+
+@cache
+def _start() -> None:
+    jar = anserini_jar()
+    if not _is_running():
+        _launch(find_java(), jar)
+    from jnius import JavaException, autoclass
+
+    try:
+        autoclass("io.anserini.index.IndexReaderUtils")
+    except JavaException as error:
+        raise UserError(
+            f"the JVM that already runs in this process cannot load Anserini ({error}); call "
+            "pyserini_dupmae.jvm.start() before other code starts one"
+        ) from None
+    for name in _CHATTY_LOGGERS:
+        java_logger = autoclass("java.util.logging.Logger").getLogger(name)
+        java_logger.setLevel(autoclass("java.util.logging.Level").SEVERE)
+        _kept_loggers.append(java_logger)
+
+
+def _launch(runtime: JavaRuntime, jar: Path) -> None:
+    import jnius_config
+
+    options = jvm_options(runtime)
+    jnius_config.add_options(*options)
+    jnius_config.add_classpath(str(jar))
+    with _stderr_held_back() as held, _environment("JAVA_HOME", str(runtime.home)):
+        try:
+            import jnius  # noqa: F401  (importing it starts the JVM)
+        except Exception as error:
+            reason = " ".join([*held(), str(error)])
+            raise UserError(
+                f"Java {runtime.version} in {runtime.home} did not start with the options {shlex.join(options)}: "
+                f"{reason}; correct {OPTIONS_VARIABLE}, or install another Java with: {INSTALL_COMMAND}"
+            ) from None
+        remaining = [line for line in held() if not line.startswith(_CHATTY_LINE)]
+    for line in remaining:
+        print(line, file=sys.stderr)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+@contextmanager
+def _stderr_held_back() -> Iterator[Any]:
+    """Collect what is written to the process's standard error, by Java too; yields a function that gives the lines."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+
+            def lines() -> list[str]:
+                file.seek(0)
+                return file.read().decode(errors="replace").splitlines()
+
+            yield lines
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
