@@ -1,0 +1,257 @@
+"""Eq. 12 exactly, over two lists: the threshold algorithm (Fagin, Lotem and Naor, "Optimal aggregation algorithms").
+
+Take the best n documents of the dense and of the sparse part and score their union exactly. A document in neither list
+scores at most D_n + S_n, what the two lists leave open. When the k-th best exact score is greater than that, the
+top k is proved; otherwise n is doubled. The lists only give candidates and bounds, never a score.
+
+The engines are three small interfaces, so that another vector index or another inverted index can take their place.
+Two details make a ranking a function of the representations alone, whatever the batch and the threads: the dense list
+is cut by exact scores, because a vector index may round differently in a batch, and ties are broken by docid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.queries import EncodedQuery
+
+# Shorter lists cost as much as these: most of a call is not spent on its results.
+FIRST_DEPTH = 128
+# Longer lists, as a share of the collection, cost more than the exact score of every document.
+LONGEST_LIST = 0.25
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best documents of one part: ``rows`` (m,) int64, and what any other document reaches at most.
+
+    ``bound`` is minus infinity when no document is left, 0 for a sparse list that holds every document with a token of
+    the query, and infinity when nothing can be said.
+    """
+
+    rows: np.ndarray
+    bound: float
+
+
+class DenseSource(Protocol):
+    """A vector index."""
+
+    def top(self, queries: Sequence[EncodedQuery], n: int, threads: int) -> list[Candidates]:
+        """The n documents of each query with the largest inner product of [CLS]."""
+
+
+class SparseSource(Protocol):
+    """An inverted index. It is called from several threads at once."""
+
+    def top(self, query: EncodedQuery, n: int) -> Candidates:
+        """The n documents with the largest bag-of-words part, or upper bound of it; none without a common token."""
+
+
+class ExactParts(Protocol):
+    """The exact parts of documents that are known by row. It is called from several threads at once.
+
+    A value depends on the query and its row, never on the other rows of the call.
+    """
+
+    docids: Sequence[str]
+
+    def cls(self, query: EncodedQuery, rows: np.ndarray) -> np.ndarray:
+        """ĥ_q·ĥ_d for ``rows`` (n,): (n,) float64."""
+
+    def ot(self, query: EncodedQuery, rows: np.ndarray) -> np.ndarray:
+        """The sum over I_d of mu_q[i] mu_d[i] for ``rows`` (n,): (n,) float64."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best documents of one query, best first: arrays (m,), m at most the hits asked for.
+
+    ``rows`` int64; ``scores``, ``cls_scores``, ``ot_scores`` float32; ``proved``: no other document belongs among those
+    that were to be certified; ``depth``: how long the lists were, or the size of the collection after a scan of it.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    cls_scores: np.ndarray
+    ot_scores: np.ndarray
+    proved: bool
+    depth: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What to return and what to prove: ``hits``, ``certify`` of them from the top, lists of at most ``max_depth``.
+
+    Raises:
+        UserError: a value is below 1, more is to be certified than returned, or max_depth is below hits.
+    """
+
+    hits: int
+    certify: int
+    max_depth: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("hits", self.hits), ("certify", self.certify)):
+            if value < 1:
+                raise UserError(f"{name} must be at least 1, got {value}")
+        if self.certify > self.hits:
+            raise UserError(
+                f"certify ({self.certify}) cannot exceed hits ({self.hits}), the number of documents returned"
+            )
+        if self.max_depth is not None and self.max_depth < self.hits:
+            raise UserError(f"max_depth ({self.max_depth}) must be at least hits ({self.hits})")
+
+
+class Fusion:
+    """Ranks documents by Eq. 12, or by one of its parts when the source of the other is None.
+
+    With the sparse source alone only documents that share a token with the query are ranked.
+    """
+
+    def __init__(self, dense: DenseSource | None, sparse: SparseSource | None, exact: ExactParts):
+        if dense is None and sparse is None:
+            raise ValueError("a fusion needs a dense or a sparse source")
+        self.dense, self.sparse, self.exact = dense, sparse, exact
+
+    def search(
+        self,
+        queries: Sequence[EncodedQuery],
+        hits: int,
+        certify: int | None = None,
+        max_depth: int | None = None,
+        threads: int = 1,
+    ) -> list[Ranking]:
+        """The ranking of each query.
+
+        Args:
+            hits: how many documents to return, at least 1.
+            certify: how many of them, from the top, are to be proved (default: all).
+            max_depth: the longest list to ask for (default: any); what stays unproved is marked so.
+            threads: how many queries are worked on at a time. The rankings do not depend on it.
+
+        Raises:
+            UserError: the numbers contradict each other; see `Limits`.
+        """
+        limits = Limits(hits, hits if certify is None else certify, max_depth)
+        documents = len(self.exact.docids)
+        deepest = documents if max_depth is None else min(max_depth, documents)
+        depth = min(max(hits, FIRST_DEPTH), deepest)
+        rankings: dict[int, Ranking] = {}
+        waiting = range(len(queries))
+        while waiting:
+            if deepest == documents and depth >= LONGEST_LIST * documents:
+                depth = documents
+            found = self._search_to(depth, [queries[i] for i in waiting], limits, threads)
+            rankings.update(zip(waiting, (ranking for ranking, _ in found), strict=True))
+            if depth == deepest:
+                break
+            waiting = [i for i, (ranking, hope) in zip(waiting, found, strict=True) if hope and not ranking.proved]
+            depth = min(2 * depth, deepest)
+        return [rankings[i] for i in range(len(queries))]
+
+    def _search_to(
+        self, depth: int, queries: list[EncodedQuery], limits: Limits, threads: int
+    ) -> list[tuple[Ranking, bool]]:
+        """One round for the ``queries``: each ranking, and whether longer lists could prove it."""
+        if depth == len(self.exact.docids):
+            return _in_threads(lambda query: (self._scan(query, limits), False), queries, threads)
+        nearest: Iterable[Candidates | None] = [None] * len(queries)
+        if self.dense is not None:
+            nearest = self.dense.top(queries, _with_margin(depth), threads)
+        return _in_threads(
+            lambda pair: self._threshold(*pair, depth, limits), list(zip(queries, nearest, strict=True)), threads
+        )
+
+    def _scan(self, query: EncodedQuery, limits: Limits) -> Ranking:
+        rows = np.arange(len(self.exact.docids))
+        cls, ot = self.exact.cls(query, rows), self.exact.ot(query, rows)
+        if self.dense is None:
+            rows, cls, ot = rows[ot > 0], cls[ot > 0], ot[ot > 0]
+        return self._rank(rows, cls, ot, -math.inf, len(self.exact.docids), limits)
+
+    def _threshold(
+        self, query: EncodedQuery, nearest: Candidates | None, depth: int, limits: Limits
+    ) -> tuple[Ranking, bool]:
+        rows, cls, bound = np.empty(0, np.int64), np.empty(0), 0.0
+        if nearest is not None:
+            rows, cls, bound = self._cut(query, nearest, depth)
+        if self.sparse is not None:
+            matching = self.sparse.top(query, depth)
+            new = np.setdiff1d(matching.rows, rows, assume_unique=True)
+            rows, cls = np.concatenate([rows, new]), np.concatenate([cls, self.exact.cls(query, new)])
+            bound += matching.bound
+            if self.dense is None and matching.bound == 0:
+                bound = -math.inf  # a document without a common token is no hit
+        ranking = self._rank(rows, cls, self.exact.ot(query, rows), bound, depth, limits)
+        return ranking, bound < math.inf
+
+    def _cut(self, query: EncodedQuery, nearest: Candidates, n: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """The n documents with the largest exact [CLS] part and all that tie with the last: rows, parts, bound.
+
+        The engine's own scores decide nothing: what it left out must lie below the n-th exact part, else it is asked
+        for more.
+        """
+        asked = _with_margin(n)
+        while nearest.bound < math.inf:
+            cls = self.exact.cls(query, nearest.rows)
+            if len(cls) < asked:
+                return nearest.rows, cls, nearest.bound
+            nth = np.partition(cls, -n)[-n]
+            if nth > nearest.bound:
+                return nearest.rows[cls >= nth], cls[cls >= nth], float(nth)
+            asked = min(2 * asked, len(self.exact.docids) + 1)
+            (nearest,) = self.dense.top([query], asked, threads=1)
+        rows = nearest.rows[:n]
+        return rows, self.exact.cls(query, rows), nearest.bound
+
+    def _rank(
+        self, rows: np.ndarray, cls: np.ndarray, ot: np.ndarray, bound: float, depth: int, limits: Limits
+    ) -> Ranking:
+        total = (cls if self.dense is not None else 0) + (ot if self.sparse is not None else 0)
+        scores = np.asarray(total, np.float32)
+        best = self._best(rows, scores, limits.hits)
+        certified = scores[best[limits.certify - 1]] if len(best) >= limits.certify else -math.inf
+        return Ranking(
+            rows=rows[best],
+            scores=scores[best],
+            cls_scores=cls[best].astype(np.float32),
+            ot_scores=ot[best].astype(np.float32),
+            # Rounding is monotonic, so the score of a document below the bound cannot be above the rounded bound.
+            proved=bound == -math.inf or bool(certified > np.float32(bound)),
+            depth=depth,
+        )
+
+    def _best(self, rows: np.ndarray, scores: np.ndarray, hits: int) -> np.ndarray:
+        """The positions of the ``hits`` largest scores, largest first, equal ones by docid."""
+        candidates = np.arange(len(scores))
+        if len(scores) > hits:
+            candidates = np.flatnonzero(scores >= np.partition(scores, -hits)[-hits])
+        order = candidates[np.argsort(-scores[candidates], kind="stable")]
+        if (np.diff(scores[order]) == 0).any():
+            order = np.array(sorted(order, key=lambda i: (-scores[i], self.exact.docids[rows[i]])))
+        return order[:hits]
+
+
+def _with_margin(n: int) -> int:
+    """How many documents to ask a vector index for, so that the first n by exact score are among them."""
+    return n + n // 8 + 16
+
+
+def _in_threads(function: Callable[[Any], Any], items: list[Any], threads: int) -> list[Any]:
+    if threads == 1 or len(items) == 1:
+        return [function(item) for item in items]
+    return list(_pool(threads).map(function, items))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """A pool that is kept: each of its threads stays attached to the JVM for as long as it lives."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="dupmae-search")
