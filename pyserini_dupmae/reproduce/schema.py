@@ -1,0 +1,193 @@
+"""What a file of conditions may hold. `catalogue` reads such files; a mistake is reported with its file and line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that can be a folder's."""
+
+MetricName = Annotated[str, StringConstraints(pattern=r"^\w+(\([^)]*\))?(@\d+)?$")]
+"""As in `pyserini_dupmae.evaluation`: nDCG@10, R(rel=2)@1000, MRR@10."""
+
+Scores = dict[str, dict[MetricName, float]]
+"""topic set -> metric -> value."""
+
+STATISTICS = ("documents", "postings", "weights", "dimension")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TopicSet(_Entry):
+    """Queries and judgements of a collection, and where to find them: in local files, or in the registries.
+
+    ``split`` is BEIR's (``qrels/SPLIT.tsv``); ``topics`` and ``qrels`` are file names, any one of which will do.
+    """
+
+    split: str | None = None
+    topics: list[str] = []
+    qrels: list[str] = []
+    ir_datasets: str | None = None
+    pyserini_topics: str | None = None
+    pyserini_qrels: str | None = None
+
+
+class Docstrings(_Entry):
+    """How much of the standard library's docstrings to take: None is all documents."""
+
+    documents: PositiveInt | None = None
+    queries: PositiveInt
+
+
+class Collection(_Entry):
+    """Documents and their topic sets.
+
+    Attributes:
+        obtain: where a person gets the files; every error about missing files repeats it.
+        documents: how many there are, when that is published; another number in an index is a failure.
+        beir: the folder in BEIR's layout (or ``.zip`` of that name) in the ``--data`` folder; ``md5`` is the zip's.
+        corpus: file or folder names in the ``--data`` folder, any one of which will do.
+        titles: two file names, passages and titles, that are joined when no ``corpus`` is there (RocketQA's form).
+        ir_datasets: where the documents come from without ``--data``.
+        docstrings: built from the running Python's standard library; the settings of that.
+        docid_field, fields: as in the encode command, for other names than ``id``, ``title`` and ``text``.
+    """
+
+    name: Name
+    description: str
+    obtain: str
+    documents: PositiveInt | None = None
+    beir: str | None = None
+    md5: str | None = None
+    corpus: list[str] = []
+    titles: tuple[str, str] | None = None
+    ir_datasets: str | None = None
+    docstrings: Docstrings | None = None
+    docid_field: str | None = None
+    fields: list[str] = []
+    topics: dict[Name, TopicSet] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_documents(self) -> Collection:
+        if not (self.beir or self.corpus or self.docstrings or self.ir_datasets):
+            raise ValueError("one of beir, corpus, ir_datasets and docstrings must say where the documents are")
+        return self
+
+
+class Encoding(_Entry):
+    """Options of the encode command. Equal ones let conditions share an encoding."""
+
+    batch_size: PositiveInt = 64
+    max_length: PositiveInt | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    shards: PositiveInt = 1
+
+
+class Indexing(_Entry):
+    """Options of the index command; ``top_k`` None keeps what the model gives."""
+
+    top_k: PositiveInt | None = None
+    bits: PositiveInt = 8
+
+
+class Searching(_Entry):
+    """Options of the search command. ``remove_query`` drops the document that has the query's own id, as BEIR does."""
+
+    mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
+    hits: PositiveInt = 1000
+    remove_query: bool = False
+
+
+class Statistics(_Entry):
+    """Of an index: ``weights`` is the sum of all quantised weights, ``dimension`` d'."""
+
+    documents: int | None = None
+    postings: int | None = None
+    weights: int | None = None
+    dimension: int | None = None
+
+
+class Measured(_Entry):
+    """What a run gave on the day when somebody measured it."""
+
+    statistics: Statistics = Statistics()
+    scores: Scores = {}
+
+
+class Tolerance(_Entry):
+    """How far off is still [OKish]: ``scores`` absolute, ``statistics`` relative."""
+
+    scores: float = Field(0.001, ge=0)
+    statistics: float = Field(0.0, ge=0)
+
+
+class _Scored(_Entry):
+    """What every condition has: metrics for each topic set, the paper's numbers, and the measured ones or null.
+
+    ``expected_by_python`` is for collections that differ between Python versions: "3.11" -> what it gave there.
+    """
+
+    name: Name
+    description: str
+    topics: dict[Name, list[MetricName]] = Field(min_length=1)
+    paper: Scores = {}
+    expected: Measured | None = None
+    expected_by_python: dict[str, Measured] = {}
+    tolerance: Tolerance = Tolerance()
+
+    @model_validator(mode="after")
+    def _scores_are_of_its_metrics(self) -> _Scored:
+        if self.expected and self.expected_by_python:
+            raise ValueError("give either expected or expected_by_python")
+        measured = [self.expected, *self.expected_by_python.values()]
+        for scores in [self.paper, *(one.scores for one in measured if one)]:
+            for topics, values in scores.items():
+                for metric in values:
+                    if metric not in self.topics.get(topics, []):
+                        raise ValueError(f"a score is given for {metric} on {topics}, which is not measured here")
+        return self
+
+    def measured(self, python: str) -> Measured | None:
+        """What is expected under the Python version ``python`` ("3.11"); None when nobody measured it."""
+        return self.expected or self.expected_by_python.get(python)
+
+
+class Condition(_Scored):
+    """One collection, encoded by one model, searched in one way."""
+
+    collection: Name
+    model: Name
+    encode: Encoding = Encoding()
+    index: Indexing = Indexing()
+    search: Searching = Searching()
+
+
+class MeanCondition(_Scored):
+    """The mean of other conditions' scores, metric by metric; ``mean_of`` has their names or patterns of names."""
+
+    mean_of: list[str] = Field(min_length=1)
+
+
+class Model(_Entry):
+    """A model that conditions name. ``source``: None must be given with ``--model``; else it is made from there.
+
+    ``source`` is an argument of ``python -m pyserini_dupmae.init --from``, and ``seed`` its seed.
+    """
+
+    name: Name
+    description: str
+    source: str | None = None
+    seed: int = 0
+
+
+AnyCondition = Condition | MeanCondition
+
+
+def condition(entry: Any) -> AnyCondition:
+    """Validate one condition; raises pydantic's ValidationError."""
+    kind = MeanCondition if isinstance(entry, dict) and "mean_of" in entry else Condition
+    return kind.model_validate(entry)
