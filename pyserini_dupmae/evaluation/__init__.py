@@ -1,0 +1,12 @@
+"""Measures over runs and judgements, equal to trec_eval's, and paired comparisons of runs.
+
+Data flows one way: `runs` and `judgements` read files, `measures` gives one value a query, `comparison` puts runs side
+by side with the tests of `significance`, `tables` prints. `results` is the record that a report is made from.
+"""
+
+from pyserini_dupmae.evaluation.comparison import Comparison, compare
+from pyserini_dupmae.evaluation.judgements import read_qrels
+from pyserini_dupmae.evaluation.measures import Coverage, coverage, mean, measure
+from pyserini_dupmae.evaluation.runs import Run, read_run
+
+__all__ = ["Comparison", "Coverage", "Run", "compare", "coverage", "mean", "measure", "read_qrels", "read_run"]
