@@ -24,10 +24,8 @@ def read_qrels(source: str | os.PathLike) -> Qrels:
     A judgement that stands twice with the same relevance counts once. Raises `UserError`, with file and line, for a
     malformed line and for two different judgements of one document; also when neither file nor data set is found.
     """
-    if Path(source).exists():
-        qrels = _collect(_file_judgements(source))
-    else:
-        qrels = _collect(_dataset_judgements(str(source)))
+    judgements = _file_judgements(source) if Path(source).exists() else _dataset_judgements(str(source))
+    qrels = _collect(judgements)
     if not qrels:
         raise UserError(f"{source} holds no judgement")
     return qrels
