@@ -61,6 +61,8 @@ def _require_dupmae(name: str) -> None:
             f"({_first_line(error)})"
         ) from None
     kind = config.get("model_type")
+    if kind is None:
+        raise UserError(f"{name!r} holds no model (no config.json that says which)")
     if kind != DupMAEConfig.model_type:
         raise UserError(
             f"{name!r} is a model of type {kind!r}, not a DupMAE model; make one from it with: "
