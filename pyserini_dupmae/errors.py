@@ -24,7 +24,7 @@ def run_command(main: Callable[[], None]) -> None:
     except UserError as error:
         fail(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         where = f" while writing {error.filename}" if error.filename else ""
         fail(f"no space left on the disk{where}; free some and run the same command again")

@@ -60,15 +60,16 @@ class DupMAEConfig(PretrainedConfig):
         self.ot_head = _one_of("ot_head", ot_head, OT_HEADS)
         self.activation = _one_of("activation", activation, ACTIVATIONS)
         self.sep_is_ordinary = sep_is_ordinary
-        self.query_max_length = self._length("query_max_length", query_max_length)
-        self.doc_max_length = self._length("doc_max_length", doc_max_length)
+        self.query_max_length = self.check_length("query_max_length", query_max_length)
+        self.doc_max_length = self.check_length("doc_max_length", doc_max_length)
         self.cls_token_id = cls_token_id
         self.sep_token_id = sep_token_id
         self.vocab_limit = encoder.vocab_size if vocab_limit is None else vocab_limit
         kwargs["tie_word_embeddings"] = ot_head == "mlm" and getattr(encoder, "tie_word_embeddings", True)
         super().__init__(**kwargs)
 
-    def _length(self, name: str, value: int) -> int:
+    def check_length(self, name: str, value: int) -> int:
+        """``value``, a number of tokens called ``name``, if the encoder takes as many; else ValueError."""
         _positive(name, value)
         # RoBERTa's positions start behind the padding id, so two fewer tokens fit than its table has rows.
         offset = (self.encoder.pad_token_id or 0) + 1 if "roberta" in self.encoder.model_type else 0

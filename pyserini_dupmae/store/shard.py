@@ -2,7 +2,8 @@
 
 Tensors: ``cls`` (n, d') float32; ``token_ids`` (n, k) uint16, or int32 for a vocabulary of more than 65,536;
 ``weights`` (n, k) float32, sorted, the largest first, 0 where a document has fewer than k; ``docids`` and ``contents``
-UTF-8 bytes with ``*_ends`` (n,) int64, where each string stops. ``contents`` is there only when it was asked for.
+UTF-8 bytes with ``*_ends`` (n,) int64, where each string stops. ``contents`` is there only when it was asked for, and
+``text_hashes`` (n,) uint64 when the shard is part of an encoding that may have to be resumed.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from pyserini_dupmae.files import atomic_path
 
-_DTYPES = {"F32": np.float32, "U16": np.uint16, "I32": np.int32, "U8": np.uint8, "I64": np.int64}
+_DTYPES = {"F32": np.float32, "U16": np.uint16, "I32": np.int32, "U8": np.uint8, "I64": np.int64, "U64": np.uint64}
 
 
 def write_shard(
@@ -27,6 +28,7 @@ def write_shard(
     weights: np.ndarray,
     vocab_size: int,
     contents: list[str] | None = None,
+    text_hashes: np.ndarray | None = None,
 ) -> None:
     """Write the documents of one shard, atomically; equal arguments give equal bytes."""
     id_dtype = np.uint16 if vocab_size <= 1 << 16 else np.int32
@@ -36,9 +38,10 @@ def write_shard(
         "weights": np.ascontiguousarray(weights, np.float32),
         **_pack("docids", docids),
         **({} if contents is None else _pack("contents", contents)),
+        **({} if text_hashes is None else {"text_hashes": text_hashes}),
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+        temporary.write_bytes(save(tensors))  # save_file turns OSError into its own
 
 
 def _pack(name: str, strings: list[str]) -> dict[str, np.ndarray]:
@@ -72,6 +75,10 @@ class Shard:
     @cached_property
     def weights(self) -> np.ndarray:
         return self._map("weights")
+
+    @cached_property
+    def text_hashes(self) -> np.ndarray:
+        return self._map("text_hashes")
 
     @property
     def has_contents(self) -> bool:

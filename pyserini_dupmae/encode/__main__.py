@@ -1,0 +1,117 @@
+"""Encode a collection: ``python -m pyserini_dupmae.encode input ... output ... encoder ...``.
+
+For example::
+
+    python -m pyserini_dupmae.encode \\
+        input --corpus collection.jsonl \\
+        output --embeddings OUT \\
+        encoder --encoder MODEL
+
+writes ``OUT/store`` (the forward store), ``OUT/faiss`` and ``OUT/lucene``. Interrupted, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from itertools import islice
+
+import torch
+
+from pyserini_dupmae.encode.arguments import parse
+from pyserini_dupmae.encode.corpus import Corpus, shard_range
+from pyserini_dupmae.encode.entries import FileEntries, ir_dataset_entries
+from pyserini_dupmae.encode.fields import FieldParser
+from pyserini_dupmae.encode.output import INDEXES, Output
+from pyserini_dupmae.encode.pipeline import encode_store
+from pyserini_dupmae.encode.settings import Settings
+from pyserini_dupmae.errors import UserError, run_command
+from pyserini_dupmae.log import logger, show
+from pyserini_dupmae.modeling.loading import LoadedModel, load_model
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    args = parse()
+    show()
+    source, target, encoder = args.input, args.output, args.encoder
+    output = Output(target.embeddings, _indexes(target))
+    output.admit(target.resume, target.overwrite)
+    corpus = _corpus(source)
+    device = encoder.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    loaded = load_model(encoder.encoder, device, encoder.dtype)
+    settings = _settings(args, loaded)
+    documents = corpus.survey().documents
+    part = shard_range(documents, source.shard_id, source.shard_num)
+    output.begin(settings, target.overwrite)
+    started = time.perf_counter()
+    encoded = encode_store(islice(corpus, part.start, part.stop), len(part), loaded.model, settings, output.store)
+    seconds = time.perf_counter() - started
+    _build_indexes(output, target.faiss_factory, encoder.quantization_bits)
+    print(
+        f"{len(part)} documents, of which {encoded} were encoded in {seconds:.1f} s ({encoded / seconds:.1f} a second); "
+        f"{output.size():,} bytes in {output.folder}"
+    )
+    print(_next_command(output, encoder.encoder))
+
+
+def _indexes(target: argparse.Namespace) -> list[str]:
+    asked = [name for name in INDEXES if getattr(target, f"to_{name}")]
+    if target.store_only and asked:
+        raise UserError(f"--store-only and --to-{asked[0]} exclude each other; leave one out")
+    return [] if target.store_only else asked or ["faiss", "lucene"]
+
+
+def _corpus(source: argparse.Namespace) -> Corpus:
+    entries = FileEntries(source.corpus) if source.corpus else ir_dataset_entries(source.ir_dataset)
+    parser = FieldParser(source.fields, source.delimiter, source.docid_field)
+    return Corpus(entries, parser, skip=source.on_error == "skip")
+
+
+def _settings(args: argparse.Namespace, loaded: LoadedModel) -> Settings:
+    source, target, encoder = args.input, args.output, args.encoder
+    config = loaded.model.config
+    try:
+        max_length = config.check_length("--max-length", encoder.max_length or config.doc_max_length)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return Settings(
+        model=loaded.identity,
+        max_length=max_length,
+        dtype=encoder.dtype,
+        device=loaded.model.device.type,
+        top_k=min(encoder.top_k or config.top_k, config.vocab_size),
+        batch_size=encoder.batch_size,
+        shard_size=target.shard_size,
+        store_contents=target.store_contents,
+        fields=source.fields,
+        delimiter=source.delimiter,
+        docid_field=source.docid_field,
+        shard_id=source.shard_id,
+        shard_num=source.shard_num,
+        on_error=source.on_error,
+    )
+
+
+def _build_indexes(output: Output, faiss_factory: str, bits: int) -> None:
+    missing = output.missing_indexes()
+    if missing:
+        from pyserini_dupmae.index.build import build
+
+        logger.info("writing %s", " and ".join(missing))
+        wanted = {name: name in missing for name in INDEXES}
+        build([output.store], output.folder, **wanted, faiss_factory=faiss_factory, bits=bits)
+
+
+def _next_command(output: Output, model_name: str) -> str:
+    if {"faiss", "lucene"} <= set(output.indexes):
+        from pyserini_dupmae.index import search_command
+
+        return f"search it with:\n{search_command(output.folder, model_name)}"
+    return (
+        f"make it searchable with:\npython -m pyserini_dupmae.index --embeddings {output.folder} --to-faiss --to-lucene"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,67 @@
+"""The lines of a plain, gzip or zstandard file, as bytes. A file that is damaged or cut short is an error."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pyserini_dupmae.errors import UserError
+
+COMPRESSIONS = (".gz", ".zst")
+_CHUNK = 1 << 20
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Each line of ``path`` with its number, from 1.
+
+    Raises:
+        UserError: the compressed data is damaged, or zstandard is not installed.
+    """
+    number = 0
+    try:
+        for number, line in enumerate(_lines(path), 1):
+            yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is damaged after line {number} ({error}); get the file again") from None
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.suffix == ".zst":
+        yield from _split(_zstandard_chunks(path))
+    else:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+            yield from stream
+
+
+def _zstandard_chunks(path: Path) -> Iterator[bytes]:
+    """What a zstandard file holds. Frame by frame, since the library's own reader is silent when the last is cut."""
+    try:
+        import zstandard
+    except ImportError:
+        raise UserError(f"reading {path} needs zstandard; install it with: pip install zstandard") from None
+    decompressor = zstandard.ZstdDecompressor()
+    frame = None
+    with open(path, "rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            while chunk:
+                frame = frame or decompressor.decompressobj()
+                try:
+                    yield frame.decompress(chunk)
+                except zstandard.ZstdError as error:
+                    raise EOFError(error) from None
+                chunk = frame.unused_data
+                if frame.eof:
+                    frame = None
+    if frame is not None:
+        raise EOFError("it ends within a frame")
+
+
+def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest

@@ -1,0 +1,70 @@
+"""The output folder: what is finished in it, what is begun, and what an encoding may do there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyserini_dupmae.encode.settings import SETTINGS_JSON, Settings
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import remove
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.store import STORE_JSON
+
+STORE = "store"
+INDEXES = ("faiss", "lucene", "jsonl")
+INDEX_JSON = "dupmae.json"
+
+
+class Output:
+    """The folder ``--embeddings`` with its store and the ``indexes`` (some of `INDEXES`) that are wanted beside it."""
+
+    def __init__(self, folder: Path, indexes: Sequence[str]):
+        self.folder, self.indexes = folder, indexes
+        self.store = folder / STORE
+
+    def missing_indexes(self) -> list[str]:
+        """The wanted indexes that are not finished."""
+        return [name for name in self.indexes if not (self.folder / name / INDEX_JSON).exists()]
+
+    def admit(self, resume: bool, overwrite: bool) -> None:
+        """Raise `UserError` if there is something here that may neither be continued nor replaced."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file; give a folder with --embeddings")
+        for name in (STORE, *INDEXES):
+            if not self._is_ours(name):
+                raise UserError(f"{self.folder / name} was not made by this command; give another --embeddings")
+        if overwrite or not self._present():
+            return
+        if Settings.read(self.store) is None:
+            raise UserError(f"{self.folder} holds {', '.join(self._present())} of another origin; use --overwrite")
+        if (self.store / STORE_JSON).exists() and not self.missing_indexes() and not resume:
+            raise UserError(
+                f"{self.folder} holds a finished encoding; replace it with --overwrite, or give another --embeddings"
+            )
+
+    def begin(self, settings: Settings, overwrite: bool) -> None:
+        """Clear what is to be overwritten, or see to it that what is begun here was begun with the same settings."""
+        if overwrite:
+            for name in self._present():
+                remove(self.folder / name)
+        begun = Settings.read(self.store)
+        if begun is not None:
+            settings.require(begun, self.store)
+            logger.info("going on with the encoding in %s", self.folder)
+
+    def size(self) -> int:
+        """Bytes of the store and the wanted indexes."""
+        folders = [self.folder / name for name in (STORE, *self.indexes)]
+        return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+
+    def _present(self) -> list[str]:
+        return [name for name in (STORE, *INDEXES) if (self.folder / name).exists()]
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether ``name`` is absent, empty, or carries our mark, so that --overwrite deletes nobody else's files."""
+        path = self.folder / name
+        if not path.exists():
+            return True
+        marks = (SETTINGS_JSON, STORE_JSON) if name == STORE else (INDEX_JSON,)
+        return path.is_dir() and (not any(path.iterdir()) or any((path / mark).exists() for mark in marks))
