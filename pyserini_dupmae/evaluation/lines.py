@@ -22,7 +22,7 @@ def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as stream:
             for number, line in enumerate(stream, start=1):
-                text = line.decode("utf-8").rstrip("\r\n")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 if text and not text.isspace():
                     found += 1
                     yield number, text

@@ -1,0 +1,129 @@
+"""The record of one measured condition: a file ``*.result.json`` that run matrices and sweeps write and reports read.
+
+    {"condition": "nfcorpus", "collection": "nfcorpus", "topics": "dev", "model": "dupmae", "mode": "hybrid",
+     "metrics": {"nDCG@10": 0.31}, "per_query": {"nDCG@10": {"PLAIN-1": 0.4, ...}}, "paper": {}, "expected": {},
+     "cls_dim": 384, "top_k": 384, "bits": 8, "index": {"documents": 3633, "bytes": 9000000, "postings": 1300000},
+     "latency": {"mean_ms": 21.5, "p95_ms": 40.1, "queries_per_second": 46.0}, "training_log": "training.jsonl"}
+
+Everything after ``metrics`` may be left out.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import write_json
+
+Text = Annotated[str, Field(min_length=1)]
+Mode = Literal["cls", "ot", "hybrid", "bm25"]
+MEAN_TOLERANCE = 1e-6
+SUFFIX = ".result.json"
+
+record = dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+
+
+@record
+class IndexStatistics:
+    """``documents``, ``bytes`` on disk of what this mode searches, and ``postings`` of its impact index."""
+
+    documents: NonNegativeInt
+    bytes: NonNegativeInt
+    postings: NonNegativeInt | None = None
+
+
+@record
+class Latency:
+    """Of a search, without encoding the query unless the producer says so: milliseconds a query, and queries/s."""
+
+    mean_ms: PositiveFloat
+    p95_ms: PositiveFloat | None = None
+    queries_per_second: PositiveFloat | None = None
+
+
+@record
+class ConditionResult:
+    """What one condition gave on one topic set.
+
+    Attributes:
+        condition: its name; with ``topics``, unique among the results of a folder.
+        collection, topics: what was searched, and with which queries ("" when the collection has one set only).
+        model: the encoder's name; BM25 has none.
+        mode: [CLS] alone, ordinary tokens alone, Eq. 12, or BM25.
+        metrics: metric -> mean over queries.
+        per_query: metric -> query id -> value; its mean is the one in ``metrics``.
+        paper: metric -> the DupMAE paper's value for this condition.
+        expected: metric -> the value that this project has measured before.
+        cls_dim, top_k, bits: d', k and the bits of a weight, where the mode has them.
+        training_log: a JSONL file of ``{"step": ..., "loss": ...}``, relative to the folder of this record.
+        mean_of: the conditions whose mean this is.
+    """
+
+    condition: Text
+    collection: Text
+    mode: Mode
+    metrics: Annotated[dict[Text, float], Field(min_length=1)]
+    model: str = ""
+    topics: str = ""
+    per_query: dict[str, dict[str, float]] = field(default_factory=dict)
+    paper: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, float] = field(default_factory=dict)
+    cls_dim: int | None = None
+    top_k: int | None = None
+    bits: int | None = None
+    index: IndexStatistics | None = None
+    latency: Latency | None = None
+    training_log: str | None = None
+    mean_of: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for metric, values in self.per_query.items():
+            if not values or metric not in self.metrics:
+                raise ValueError(f"per_query of {metric} needs at least one query and a mean in metrics")
+            average = sum(values.values()) / len(values)
+            if abs(average - self.metrics[metric]) > MEAN_TOLERANCE:
+                raise ValueError(f"metrics has {metric} = {self.metrics[metric]}, but per_query's mean is {average}")
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write the record as JSON."""
+        write_json(path, asdict(self))
+
+
+def read_result(path: Path) -> ConditionResult:
+    """Read one record; ``training_log`` comes back as a path from here. Raises `UserError` naming file and field."""
+    try:
+        found = TypeAdapter(ConditionResult).validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the record"
+        raise UserError(f"{path}: {where}: {first['msg']}; `pydoc {__name__}` has the form") from None
+    if found.training_log is None:
+        return found
+    return replace(found, training_log=str(path.parent / found.training_log))
+
+
+def read_results(folder: str | os.PathLike) -> list[ConditionResult]:
+    """Every record below ``folder``, by name. Raises `UserError` for none, a malformed one, or a condition twice."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; give the one that holds *{SUFFIX}")
+    places: dict[tuple[str, str], Path] = {}
+    results = []
+    for path in sorted(folder.rglob("*" + SUFFIX)):
+        found = read_result(path)
+        key = found.condition, found.topics
+        if key in places:
+            raise UserError(f"{path}: condition {' '.join(key)} is already in {places[key]}; keep one of them")
+        places[key] = path
+        results.append(found)
+    if not results:
+        raise UserError(f"{folder} holds no results (*{SUFFIX})")
+    return results
