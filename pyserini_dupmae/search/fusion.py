@@ -63,11 +63,8 @@ class ExactParts(Protocol):
 
     docids: Sequence[str]
 
-    def cls(self, query: EncodedQuery, rows: np.ndarray) -> np.ndarray:
-        """ĥ_q·ĥ_d for ``rows`` (n,): (n,) float64."""
-
-    def ot(self, query: EncodedQuery, rows: np.ndarray) -> np.ndarray:
-        """The sum over I_d of mu_q[i] mu_d[i] for ``rows`` (n,): (n,) float64."""
+    def parts(self, query: EncodedQuery, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """ĥ_q·ĥ_d, and the sum over I_d of mu_q[i] mu_d[i], for ``rows`` (n,): (n,) float64 each."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +169,7 @@ class Fusion:
 
     def _scan(self, query: EncodedQuery, limits: Limits) -> Ranking:
         rows = np.arange(len(self.exact.docids))
-        cls, ot = self.exact.cls(query, rows), self.exact.ot(query, rows)
+        cls, ot = self.exact.parts(query, rows)
         if self.dense is None:
             rows, cls, ot = rows[ot > 0], cls[ot > 0], ot[ot > 0]
         return self._rank(rows, cls, ot, -math.inf, len(self.exact.docids), limits)
@@ -180,37 +177,41 @@ class Fusion:
     def _threshold(
         self, query: EncodedQuery, nearest: Candidates | None, depth: int, limits: Limits
     ) -> tuple[Ranking, bool]:
-        rows, cls, bound = np.empty(0, np.int64), np.empty(0), 0.0
+        rows, cls, ot, bound = np.empty(0, np.int64), np.empty(0), np.empty(0), 0.0
         if nearest is not None:
-            rows, cls, bound = self._cut(query, nearest, depth)
+            rows, cls, ot, bound = self._cut(query, nearest, depth)
         if self.sparse is not None:
             matching = self.sparse.top(query, depth)
             new = np.setdiff1d(matching.rows, rows, assume_unique=True)
-            rows, cls = np.concatenate([rows, new]), np.concatenate([cls, self.exact.cls(query, new)])
+            new_cls, new_ot = self.exact.parts(query, new)
+            rows, cls, ot = np.concatenate([rows, new]), np.concatenate([cls, new_cls]), np.concatenate([ot, new_ot])
             bound += matching.bound
             if self.dense is None and matching.bound == 0:
                 bound = -math.inf  # a document without a common token is no hit
-        ranking = self._rank(rows, cls, self.exact.ot(query, rows), bound, depth, limits)
-        return ranking, bound < math.inf
+        return self._rank(rows, cls, ot, bound, depth, limits), bound < math.inf
 
-    def _cut(self, query: EncodedQuery, nearest: Candidates, n: int) -> tuple[np.ndarray, np.ndarray, float]:
-        """The n documents with the largest exact [CLS] part and all that tie with the last: rows, parts, bound.
+    def _cut(
+        self, query: EncodedQuery, nearest: Candidates, n: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """The n documents with the largest exact [CLS] part and all that tie with the last: rows, both parts, bound.
 
         The engine's own scores decide nothing: what it left out must lie below the n-th exact part, else it is asked
         for more.
         """
         asked = _with_margin(n)
         while nearest.bound < math.inf:
-            cls = self.exact.cls(query, nearest.rows)
-            if len(cls) < asked:
-                return nearest.rows, cls, nearest.bound
+            rows = nearest.rows
+            cls, ot = self.exact.parts(query, rows)
+            if len(rows) < asked:
+                return rows, cls, ot, nearest.bound
             nth = np.partition(cls, -n)[-n]
             if nth > nearest.bound:
-                return nearest.rows[cls >= nth], cls[cls >= nth], float(nth)
+                kept = cls >= nth
+                return rows[kept], cls[kept], ot[kept], float(nth)
             asked = min(2 * asked, len(self.exact.docids) + 1)
             (nearest,) = self.dense.top([query], asked, threads=1)
         rows = nearest.rows[:n]
-        return rows, self.exact.cls(query, rows), nearest.bound
+        return rows, *self.exact.parts(query, rows), nearest.bound
 
     def _rank(
         self, rows: np.ndarray, cls: np.ndarray, ot: np.ndarray, bound: float, depth: int, limits: Limits
@@ -242,7 +243,7 @@ class Fusion:
 
 def _with_margin(n: int) -> int:
     """How many documents to ask a vector index for, so that the first n by exact score are among them."""
-    return n + n // 8 + 16
+    return n + n // 16 + 16
 
 
 def _in_threads(function: Callable[[Any], Any], items: list[Any], threads: int) -> list[Any]:

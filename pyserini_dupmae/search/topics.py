@@ -1,0 +1,180 @@
+"""Topics from what a user may have: a name that Pyserini knows, a file, or a dataset of ir_datasets.
+
+Files: ``.tsv``, ``.txt`` (query id, tab, text), ``.jsonl``, all three also as ``.gz``, and TREC topics (``<top>``).
+The order is Pyserini's: by number when every id is one, else by id as text; a few of Pyserini's names have an order
+of their own.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pyserini_dupmae.errors import UserError
+
+Topic = tuple[str, str]
+
+ID_FIELDS = ("_id", "id", "qid", "query_id")
+TEXT_FIELDS = ("text", "query", "title", "contents")
+
+
+def read_topics(source: str) -> list[Topic]:
+    """The (query id, text) pairs of ``source``, in the order in which Pyserini takes them.
+
+    Raises:
+        UserError: no such topics, an unknown kind of file, a malformed line (file and line are named), or an id that
+            occurs twice.
+    """
+    path = Path(source)
+    if path.is_file():
+        topics = _in_order(_read_file(path))
+    elif path.suffix in (".tsv", ".txt", ".jsonl", ".trec", ".gz") or path.is_dir():
+        raise UserError(f"there is no topics file {source}")
+    else:
+        topics = _read_name(source)
+    if not topics:
+        raise UserError(f"{source} holds no topics")
+    return topics
+
+
+def _read_file(path: Path) -> list[Topic]:
+    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    try:
+        if suffix == ".jsonl":
+            return _read_lines(path, _parse_json)
+        if suffix == ".trec" or (suffix in ("", ".txt") and _starts_like_trec(path)):
+            return _read_trec(path)
+        if suffix in (".tsv", ".txt"):
+            return _read_lines(path, _parse_tsv)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} cannot be unpacked: {error}") from None
+    raise UserError(f"cannot tell what {path} holds by its name; topics end in .tsv, .txt, .jsonl (also .gz) or .trec")
+
+
+def _read_lines(path: Path, parse: Callable[[str], Topic]) -> list[Topic]:
+    topics: list[Topic] = []
+    seen: dict[str, int] = {}
+    for number, line in _lines(path):
+        try:
+            qid, text = parse(line)
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
+        if qid in seen:
+            raise UserError(f"{path}, line {number}: the query id {qid!r} was already given in line {seen[qid]}")
+        seen[qid] = number
+        topics.append((qid, text))
+    return topics
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{path}, line {number}: not valid UTF-8 ({error.reason})") from None
+            if text.strip():
+                yield number, text
+
+
+def _parse_tsv(line: str) -> Topic:
+    columns = line.split("\t")
+    if len(columns) < 2:
+        raise ValueError("no tab between a query id and a query")
+    return _checked_id(columns[0]), columns[1].strip()
+
+
+def _parse_json(line: str) -> Topic:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not valid JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    qid, text = _first(value, ID_FIELDS), _first(value, TEXT_FIELDS)
+    if isinstance(qid, bool) or not isinstance(qid, str | int):
+        raise ValueError(f"the query id must be a string or a number, got {qid!r}")
+    if not isinstance(text, str):
+        raise ValueError(f"the query must be a string, got {text!r}")
+    return _checked_id(str(qid)), text.strip()
+
+
+def _first(value: dict, fields: tuple[str, ...]) -> object:
+    for field in fields:
+        if field in value:
+            return value[field]
+    raise ValueError(f"none of the fields {', '.join(fields)} is there")
+
+
+def _checked_id(qid: str) -> str:
+    qid = qid.strip()
+    if not qid or len(qid.split()) > 1:
+        raise ValueError(f"a query id must be one word, got {qid!r}")
+    return qid
+
+
+def _starts_like_trec(path: Path) -> bool:
+    return next((line for _, line in _lines(path)), "").lstrip().lower().startswith("<top")
+
+
+def _read_trec(path: Path) -> list[Topic]:
+    from pyserini_dupmae import jvm
+
+    jvm.prepare()
+    from pyserini.search import get_topics_with_reader
+
+    topics = get_topics_with_reader("io.anserini.search.topicreader.TrecTopicReader", str(path))
+    return [(str(qid), fields["title"].strip()) for qid, fields in topics.items() if fields.get("title") is not None]
+
+
+def _read_name(name: str) -> list[Topic]:
+    from pyserini_dupmae import jvm
+
+    jvm.prepare()
+    from pyserini.search._base import topics_mapping
+
+    if name in topics_mapping:
+        return _read_pyserini(name)
+    topics = _read_ir_dataset(name)
+    if topics is None:
+        raise UserError(
+            f"unknown topics {name!r}: no such file, not among Pyserini's topics and not a dataset of ir_datasets"
+        )
+    return _in_order(topics)
+
+
+def _read_pyserini(name: str) -> list[Topic]:
+    from jnius import JavaException
+    from pyserini.query_iterator import DefaultQueryIterator
+
+    try:
+        return [(str(qid), text) for qid, text in DefaultQueryIterator.from_topics(name)]
+    except (JavaException, OSError) as error:
+        raise UserError(f"cannot have the topics {name!r}, which Pyserini fetches at first use: {error}") from None
+
+
+def _read_ir_dataset(name: str) -> list[Topic] | None:
+    try:
+        import ir_datasets
+    except ImportError:
+        raise UserError(
+            f"{name!r} is no file and not among Pyserini's topics; for those of ir_datasets: pip install ir_datasets"
+        ) from None
+    try:
+        dataset = ir_datasets.load(name)
+    except KeyError:
+        return None
+    if not dataset.has_queries():
+        raise UserError(f"the dataset {name!r} of ir_datasets has no queries; name one of its subsets")
+    try:
+        return [(query.query_id, query.default_text()) for query in dataset.queries_iter()]
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"cannot have the queries of {name!r} from ir_datasets: {error}") from None
+
+
+def _in_order(topics: list[Topic]) -> list[Topic]:
+    numeric = all(qid.isdecimal() for qid, _ in topics)
+    return sorted(topics, key=lambda topic: (int(topic[0]), topic[0]) if numeric else topic[0])
