@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.reproduce import schema
 from pyserini_dupmae.reproduce.located import LocatedDict, line_of, load
-from pyserini_dupmae.reproduce.matrix import MATRIX, UnknownReference, expand
+from pyserini_dupmae.reproduce.matrix import MATRIX, UnknownReferenceError, expand
 
 SHIPPED = Path(__file__).parent / "conditions"
 SECTIONS: dict[str, Callable[[Any], Any]] = {
@@ -53,7 +53,7 @@ class Catalogue:
 
 
 def read(files: Iterable[Path] = ()) -> Catalogue:
-    """The shipped conditions and those of ``files``. Raises `UserError` that names file and line of the first mistake."""
+    """The shipped conditions and those of ``files``; `UserError` names file and line of the first mistake."""
     catalogue = Catalogue()
     for path in [*sorted(SHIPPED.glob("*.yaml")), *files]:
         _read_file(catalogue, path)
@@ -104,7 +104,7 @@ def _validated(entry: Any, section: str, path: Path, place: str) -> Iterator[Any
                 yield SECTIONS[section](row)
             except ValidationError as error:
                 raise UserError(_first_mistake(error, row, path)) from None
-    except UnknownReference as error:
+    except UnknownReferenceError as error:
         raise UserError(f"{place}: {error}") from None
 
 
@@ -135,4 +135,6 @@ def _check_references(catalogue: Catalogue, one: schema.Condition, place: str) -
             raise UserError(f"{place}: {one.name} names {wanted!r}, which is not among the {section}")
     for topics in one.topics:
         if topics not in catalogue.collections[one.collection].topics:
-            raise UserError(f"{place}: the collection {one.collection} has no topics {topics!r}, which {one.name} names")
+            raise UserError(
+                f"{place}: the collection {one.collection} has no topics {topics!r}, which {one.name} names"
+            )

@@ -70,7 +70,7 @@ def load(path: Path) -> Any:
 
 
 def line_of(value: Any, where: Sequence[Any]) -> int | None:
-    """The line of the entry that the keys and positions ``where`` lead to in ``value``, as deep as they can be followed."""
+    """The line that the keys and positions ``where`` lead to in ``value``, as deep as they can be followed."""
     line = getattr(value, "line", None)
     for key in where:
         if not isinstance(value, LocatedDict | LocatedList):

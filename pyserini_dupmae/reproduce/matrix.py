@@ -18,14 +18,14 @@ MATRIX = "matrix"
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
-class UnknownReference(Exception):
+class UnknownReferenceError(Exception):
     """``${...}`` names no value of the matrix; the message says which."""
 
 
 def expand(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every combination of the axes of ``entry``, which is given back as it is when it has no matrix.
 
-    A string that is nothing but ``${...}`` becomes the value itself, of whatever type. Raises `UnknownReference`.
+    A string that is nothing but ``${...}`` becomes the value itself, of whatever type. Raises `UnknownReferenceError`.
     """
     axes = entry.get(MATRIX)
     if axes is None:
@@ -60,6 +60,6 @@ def _look_up(reference: str, chosen: dict[str, Any]) -> Any:
     value: Any = chosen
     for part in reference.split("."):
         if not isinstance(value, dict) or part not in value:
-            raise UnknownReference(f"${{{reference}}} stands for nothing: there is no {part!r} in the matrix")
+            raise UnknownReferenceError(f"${{{reference}}} stands for nothing: there is no {part!r} in the matrix")
         value = value[part]
     return value

@@ -1,0 +1,49 @@
+"""SHA-256 of files and folders: what tells whether an input, or something built, is still the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+Digest = dict[str, str]
+"""Path of each file relative to what was hashed ("" for a single file) -> SHA-256 of its bytes."""
+
+
+def digest(path: Path) -> Digest:
+    """Hash a file, or every file below a folder. What does not exist has no files."""
+    if path.is_file():
+        return {"": _of_file(path)}
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing leaves Python's lock free
+        return dict(zip((file.relative_to(path).as_posix() for file in files), pool.map(_of_file, files), strict=True))
+
+
+def combined(found: Digest) -> str:
+    """One hash for all of ``found``."""
+    if list(found) == [""]:
+        return found[""]
+    return hashlib.sha256("".join(f"{found[name]}  {name}\n" for name in sorted(found)).encode()).hexdigest()
+
+
+def differences(before: Digest, now: Digest) -> list[str]:
+    """What happened to each file that is not as it was: ``added NAME``, ``missing NAME`` or ``changed NAME``."""
+    return [
+        f"{'added' if name not in before else 'missing' if name not in now else 'changed'} {name}".strip()
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _of_file(path: Path) -> str:
+    state = path.stat()
+    return _hashed(path, state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@cache
+def _hashed(path: Path, *_state: int) -> str:
+    """Conditions share files; within one process a file that was not touched is read once."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,59 @@
+"""What is printed for a number, by how far it is from what is expected."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyserini_dupmae.reproduce.checks import Status, check_scores, check_statistics, mean_scores
+from pyserini_dupmae.reproduce.schema import Condition, Measured
+
+FOUND = {"documents": 1000, "postings": 5000, "weights": 123456, "dimension": 16}
+
+
+def _condition(**more: object) -> Condition:
+    base = {"name": "c", "description": "c", "collection": "c", "model": "m", "topics": {"dev": ["nDCG@10"]}}
+    return Condition.model_validate({**base, "tolerance": {"scores": 0.002, "statistics": 0.01}, **more})
+
+
+@pytest.mark.parametrize(
+    ("expected", "line"),
+    [
+        (None, "[NEW]   dev nDCG@10 0.4102 (paper: 0.42)"),
+        (0.4102, "[OK]    dev nDCG@10 0.4102 (paper: 0.42)"),
+        (0.4121, "[OKish] dev nDCG@10 expected 0.4121 got 0.4102 (paper: 0.42)"),
+        (0.4123, "[FAIL]  dev nDCG@10 expected 0.4123 got 0.4102 (paper: 0.42)"),
+        (0.4082, "[FAIL]  dev nDCG@10 expected 0.4082 got 0.4102 (paper: 0.42)"),
+    ],
+)
+def test_a_score(expected: float | None, line: str) -> None:
+    measured = None if expected is None else Measured(scores={"dev": {"nDCG@10": expected}})
+    condition = _condition(paper={"dev": {"nDCG@10": 0.42}})
+    (check,) = check_scores(condition, measured, {"dev": {"nDCG@10": 0.410249}})
+    assert str(check) == line
+
+
+def test_statistics() -> None:
+    measured = Measured.model_validate({"statistics": {"postings": 5000, "weights": 123000, "dimension": 32}})
+    checks = list(check_statistics(_condition(), measured, None, FOUND))
+    assert [str(check) for check in checks] == [
+        "[NEW]   index documents 1000",
+        "[OK]    index postings 5000",
+        "[OKish] index weights expected 123000 got 123456",
+        "[FAIL]  index dimension expected 32 got 16",
+    ]
+
+
+def test_the_published_number_of_documents_is_expected_even_of_a_new_condition() -> None:
+    checks = list(check_statistics(_condition(tolerance={"statistics": 0}), None, 1001, FOUND))
+    assert [check.status for check in checks] == [Status.FAIL, Status.NEW, Status.NEW, Status.NEW]
+
+
+def test_expected_by_python() -> None:
+    condition = _condition(expected_by_python={"3.11": {"scores": {"dev": {"nDCG@10": 0.5}}}})
+    assert condition.measured("3.11") == Measured(scores={"dev": {"nDCG@10": 0.5}})
+    assert condition.measured("3.99") is None
+
+
+def test_mean() -> None:
+    members = [{"dev": {"nDCG@10": 0.25}}, {"dev": {"nDCG@10": 0.75}}]
+    assert mean_scores(_condition(), members) == {"dev": {"nDCG@10": 0.5}}
