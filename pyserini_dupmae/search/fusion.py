@@ -170,8 +170,6 @@ class Fusion:
     def _scan(self, query: EncodedQuery, limits: Limits) -> Ranking:
         rows = np.arange(len(self.exact.docids))
         cls, ot = self.exact.parts(query, rows)
-        if self.dense is None:
-            rows, cls, ot = rows[ot > 0], cls[ot > 0], ot[ot > 0]
         return self._rank(rows, cls, ot, -math.inf, len(self.exact.docids), limits)
 
     def _threshold(
@@ -216,6 +214,8 @@ class Fusion:
     def _rank(
         self, rows: np.ndarray, cls: np.ndarray, ot: np.ndarray, bound: float, depth: int, limits: Limits
     ) -> Ranking:
+        if self.dense is None:
+            rows, cls, ot = rows[ot > 0], cls[ot > 0], ot[ot > 0]
         total = (cls if self.dense is not None else 0) + (ot if self.sparse is not None else 0)
         scores = np.asarray(total, np.float32)
         best = self._best(rows, scores, limits.hits)

@@ -54,22 +54,22 @@ class DupMAESearcher:
 
     def search(self, q: str | EncodedQuery, k: int = 10) -> list[Hit]:
         """The k best documents for a query, given as text or already encoded."""
-        return self.sources.hits(self.rank([q], k)[0])
+        return self.batch_search([q], ["q"], k)["q"]
 
     def batch_search(
         self, queries: Sequence[str | EncodedQuery], qids: Sequence[str], k: int = 10, threads: int = 1
     ) -> dict[str, list[Hit]]:
-        """The k best documents for each query, by query id."""
+        """The k best documents for each query, by query id. What is not proved is logged as a warning."""
         rankings = self.rank(queries, k, threads)
+        unproved = sum(not ranking.proved for ranking in rankings)
+        if unproved:
+            logger.warning("the ranking of %d of %d queries is not proved", unproved, len(rankings))
         return {qid: self.sources.hits(ranking) for qid, ranking in zip(qids, rankings, strict=True)}
 
     def rank(self, queries: Sequence[str | EncodedQuery], k: int, threads: int = 1) -> list[Ranking]:
         """What `batch_search` is made from: rows, scores, whether they are proved, and how deep the search went."""
-        rankings = self._fusion.search(self.encode(queries), k, self.certify, self.max_depth, threads)
-        unproved = sum(not ranking.proved for ranking in rankings)
-        if unproved:
-            logger.warning("the ranking of %d of %d queries is not proved", unproved, len(rankings))
-        return rankings
+        certify = k if self.certify is None else min(self.certify, k)
+        return self._fusion.search(self.encode(queries), k, certify, self.max_depth, threads)
 
     def encode(self, queries: Sequence[str | EncodedQuery]) -> list[EncodedQuery]:
         """The queries with those that are text encoded, in one batch."""

@@ -103,12 +103,12 @@ class _Described:
             )
 
     def store(self) -> ForwardStore:
-        store = ForwardStore(*((self.folder / path).resolve() for path in self.info.stores))
+        store = ForwardStore(*self.info.store_folders(self.folder))
         self.info.model.require(store.model, str(store.folders[0]))
         if len(store) != self.info.documents:
             raise UserError(
                 f"{self.folder} was built from {self.info.documents} documents, but {store.folders[0]} holds "
-                f"{len(store)}; build it again with: python -m pyserini_dupmae.index --embeddings {store.folders[0].parent}"
+                f"{len(store)}; build the indexes again with pyserini_dupmae.index"
             )
         return store
 
