@@ -1,0 +1,56 @@
+"""Having certain modules of Pyserini executed inside a hook."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from pyserini_dupmae.plugin import hooks
+
+HOOKS: dict[str, hooks.Hook] = {
+    "pyserini.pyclass": hooks.start_java,
+    "pyserini.encode": hooks.register_encoders,
+    "pyserini.encode._openai": hooks.allow_missing_openai_key,
+    "pyserini.search.faiss._searcher": hooks.check_faiss_searcher,
+    "pyserini.search.lucene._impact_searcher": hooks.extend_impact_searcher,
+    "pyserini.search.hybrid._searcher": hooks.replace_hybrid_searcher,
+}
+"""A module of Pyserini -> the context manager that it is executed in."""
+
+
+class PyseriniFinder:
+    """Lets the other finders find a module of `HOOKS`, and puts its hook around the execution."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in HOOKS:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is not None:
+            _hook(spec)
+        return spec
+
+
+def install() -> None:
+    """Register the finder, once; modules of Pyserini that are imported already stay as they are."""
+    # Where lib64 is a link to lib, Python reads each .pth file twice, and this is called twice.
+    if not any(isinstance(finder, PyseriniFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, PyseriniFinder())
+        hooks.report_user_errors()
+
+
+def _hook(spec: ModuleSpec) -> None:
+    loader = spec.loader
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        del loader.exec_module  # the loader is as it was: only this one execution is ours
+        with HOOKS[spec.name](module):
+            execute(module)
+
+    loader.exec_module = exec_module

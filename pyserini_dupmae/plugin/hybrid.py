@@ -1,0 +1,128 @@
+"""Eq. 12 from Pyserini's hybrid command.
+
+Pyserini adds alpha times the sparse score to the dense score, and gives a document that one list misses that list's
+smallest score. With a DupMAE model on both sides and alpha 1 the exact searcher takes its place.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyserini_dupmae import log
+from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
+from pyserini_dupmae.search.sources import Sources, open_sources
+
+CERTIFIED = 100
+"""How many hits of a query are proved, from the top. To prove all of a thousand can mean to score every document."""
+
+
+def require_model(query_encoder: Any, index_dir: str) -> None:
+    """Raise `UserError` for a DupMAE query encoder whose model did not make the index, where ``dupmae.json`` tells."""
+    is_dupmae = isinstance(query_encoder, DupMAEQueryEncoder | DupMAEImpactQueryEncoder)
+    if is_dupmae and (Path(index_dir) / INFO_JSON).exists():
+        query_encoder.query_model.identity.require(IndexInfo.read(index_dir).model, index_dir)
+
+
+class ExactHybridSearcher:
+    """Placed before Pyserini's ``HybridSearcher``: answers with Eq. 12 what can be, and leaves the rest to it."""
+
+    def __init__(self, dense_searcher: Any, sparse_searcher: Any):
+        super().__init__(dense_searcher, sparse_searcher)
+        self._sources: Sources | None = None
+        self._said: set[str] = set()
+        dense, sparse = (getattr(searcher, "query_encoder", None) for searcher in (dense_searcher, sparse_searcher))
+        self._both_dupmae = isinstance(dense, DupMAEQueryEncoder) and isinstance(sparse, DupMAEImpactQueryEncoder)
+        if not self._both_dupmae:
+            return
+        if _runs_as_command():
+            log.show()
+        try:
+            self._sources = _open(dense_searcher, sparse_searcher)
+        except UserError as error:
+            self._obstacle = str(error)
+
+    def search(
+        self,
+        query: str,
+        k0: int = 10,
+        k: int = 10,
+        alpha: float = 0.1,
+        normalization: bool = False,
+        weight_on_dense: bool = False,
+    ) -> list[Any]:
+        """As Pyserini's; with Eq. 12 the k best documents, however few of them are in a list of k0."""
+        if self._takes(alpha, normalization):
+            return self._eq12([query], k, threads=1)[0]
+        return super().search(query, k0, k, alpha, normalization, weight_on_dense)
+
+    def batch_search(
+        self,
+        queries: list[str],
+        q_ids: list[str],
+        k0: int = 10,
+        k: int = 10,
+        threads: int = 1,
+        alpha: float = 0.1,
+        normalization: bool = False,
+        weight_on_dense: bool = False,
+    ) -> dict[str, list[Any]]:
+        """As Pyserini's; see `search`."""
+        if self._takes(alpha, normalization):
+            return dict(zip(q_ids, self._eq12(queries, k, threads), strict=True))
+        return super().batch_search(queries, q_ids, k0, k, threads, alpha, normalization, weight_on_dense)
+
+    def _takes(self, alpha: float, normalization: bool) -> bool:
+        """Whether Eq. 12 is what is asked for and can be had. Says so, or why not, once."""
+        if not self._both_dupmae:
+            return False
+        if alpha != 1:
+            obstacle = f"--alpha is {alpha:g}, not 1"
+        elif normalization:
+            obstacle = "--normalization changes the scores"
+        elif self._sources is None:
+            obstacle = self._obstacle
+        else:
+            self._say(f"scores are Eq. 12 exactly, and the first {CERTIFIED} hits of each query are proved")
+            return True
+        self._say(f"scores are Pyserini's approximate fusion, not Eq. 12: {obstacle}")
+        return False
+
+    def _say(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            log.logger.info(message)
+
+    def _eq12(self, queries: list[str], k: int, threads: int) -> list[list[Any]]:
+        from pyserini.search.faiss import DenseSearchResult
+
+        encoded = self.dense_searcher.query_encoder.represent(queries)
+        rankings = self._sources.fusion.search(encoded, k, certify=min(k, CERTIFIED), threads=threads)
+        return [
+            [DenseSearchResult(hit.docid, hit.score) for hit in self._sources.hits(ranking)] for ranking in rankings
+        ]
+
+
+def exact_hybrid_searcher(base: type) -> type:
+    """Pyserini's ``HybridSearcher``, with Eq. 12 where it applies."""
+    return type(base.__name__, (ExactHybridSearcher, base), {"__module__": base.__module__, "__doc__": base.__doc__})
+
+
+def _open(dense_searcher: Any, sparse_searcher: Any) -> Sources:
+    """Both searchers' indexes and their store. Raises `UserError` with what stands in the way of Eq. 12."""
+    dense, sparse = (searcher.query_encoder.query_model for searcher in (dense_searcher, sparse_searcher))
+    if dense.identity.fingerprint != sparse.identity.fingerprint:
+        raise UserError("the two sides have different models")
+    if sparse_searcher.min_idf > 0:
+        raise UserError(f"--min-idf {sparse_searcher.min_idf} drops terms")
+    if not IndexInfo.read(dense_searcher.index_dir).flat:
+        raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat")
+    return open_sources(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index)
+
+
+def _runs_as_command() -> bool:
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name.startswith("pyserini.")

@@ -1,0 +1,139 @@
+"""Pyserini's other commands with a DupMAE model, and what the plugin leaves alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyserini.encode
+import pytest
+from pyserini.encode import AutoQueryEncoder, CachedDataQueryEncoder, DprQueryEncoder
+from pyserini.search.lucene import LuceneImpactSearcher
+from transformers import BertConfig, BertModel
+
+from pyserini_dupmae import DupMAEDocumentEncoder, DupMAEModel, DupMAEQueryEncoder
+from pyserini_dupmae.encoders.impact import QUERY_SCALE
+from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.plugin.hooks import is_dupmae
+
+# Pyserini's commands choose by these substrings of the path; "ance" is in "balance".
+NAMES = ["model", "balance", "my-dpr-model", "sentence-bert"]
+
+
+@pytest.fixture(params=NAMES)
+def model_anywhere(request: pytest.FixtureRequest, tiny_model_dir: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_model_dir, tmp_path / request.param))
+
+
+def ranked(run: list[tuple[str, float]]) -> list[float]:
+    return [score for _, score in run]
+
+
+def test_faiss_command_takes_any_folder(
+    model_anywhere: Path, encoded: Path, topics_file: Path, pyserini_command: Callable, read_run: Callable,
+    parts: tuple, corpus: list, topics: list, tmp_path: Path,
+):  # fmt: skip
+    output = tmp_path / "run.txt"
+    arguments = ["--index", encoded / "faiss", "--encoder", model_anywhere, "--topics", topics_file]
+    pyserini_command("pyserini.search.faiss", *arguments, "--output", output, "--hits", 20)
+    run = read_run(output)
+    for (qid, _), dense in zip(topics, parts[0], strict=True):
+        assert ranked(run[qid]) == pytest.approx(sorted(dense, reverse=True)[:20], rel=1e-4, abs=1e-5)
+
+
+def test_faiss_command_takes_the_encoder_class(
+    tiny_model_dir: Path,
+    encoded: Path,
+    topics_file: Path,
+    pyserini_command: Callable,
+    read_run: Callable,
+    tmp_path: Path,
+):
+    arguments = ["--index", encoded / "faiss", "--encoder", tiny_model_dir, "--topics", topics_file, "--hits", 20]
+    pyserini_command("pyserini.search.faiss", *arguments, "--output", tmp_path / "a", "--encoder-class", "dupmae")
+    pyserini_command("pyserini.search.faiss", *arguments, "--output", tmp_path / "b", "--batch-size", 7, "--threads", 2)
+    one, batched = read_run(tmp_path / "a"), read_run(tmp_path / "b")
+    for qid, hits in one.items():
+        assert ranked(hits) == pytest.approx(ranked(batched[qid]), rel=1e-4, abs=1e-5)
+
+
+def test_impact_command_ranks_by_the_bag_of_words(
+    tiny_model_dir: Path, encoded: Path, topics_file: Path, pyserini_command: Callable, read_run: Callable,
+    parts: tuple, corpus: list, topics: list, tmp_path: Path,
+):  # fmt: skip
+    output = tmp_path / "run.txt"
+    arguments = ["--index", encoded / "lucene", "--impact", "--encoder", tiny_model_dir, "--min-idf", -1]
+    pyserini_command("pyserini.search.lucene", *arguments, "--topics", topics_file, "--output", output, "--hits", 50)
+    run = read_run(output)
+    scale = IndexInfo.read(encoded / "lucene").scale / QUERY_SCALE
+    docids = [docid for docid, _ in corpus]
+    for (qid, _), sparse in zip(topics, parts[1], strict=True):
+        exact = dict(zip(docids, sparse, strict=True))
+        assert len(run[qid]) == min(50, np.count_nonzero(sparse))
+        for docid, score in run[qid]:
+            assert score * scale == pytest.approx(exact[docid], rel=0.05)
+
+
+def test_encode_command_writes_the_cls_part(
+    model_anywhere: Path, corpus: list, corpus_file: Path, pyserini_command: Callable, tmp_path: Path
+):
+    output = ["output", "--embeddings", tmp_path / "out", "--to-faiss"]
+    encoder = ["encoder", "--encoder", model_anywhere, "--device", "cpu", "--dimension", 16, "--batch-size", 50]
+    pyserini_command("pyserini.encode", "input", "--corpus", corpus_file, "--delimiter", "\0", *output, *encoder)
+    index = faiss.read_index(str(tmp_path / "out" / "index"))
+    model = DupMAEModel.from_pretrained(model_anywhere)
+    expected = np.concatenate([model.encode_texts([text]).cls.numpy() for _, text in corpus])
+    np.testing.assert_allclose(index.reconstruct_n(0, index.ntotal), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_encode_command_takes_the_encoder_class(
+    tiny_model_dir: Path, corpus_file: Path, pyserini_command: Callable, tmp_path: Path
+):
+    encoder = ["encoder", "--encoder", tiny_model_dir, "--device", "cpu", "--encoder-class", "dupmae"]
+    output = ["output", "--embeddings", tmp_path / "out"]
+    pyserini_command("pyserini.encode", "input", "--corpus", corpus_file, "--delimiter", "\0", *output, *encoder)
+    lines = (tmp_path / "out" / "embeddings.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(json.loads(lines[0])["vector"]) == 16
+
+
+def test_other_models_stay_pyserini_s(tmp_path: Path):
+    """A folder called dupmae that holds another model is Pyserini's business, as is every other class."""
+    folder = tmp_path / "dupmae"
+    config = BertConfig(vocab_size=10, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+    BertModel(config).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcde"]))
+    assert not is_dupmae(str(folder))
+    assert type(AutoQueryEncoder(encoder_dir=str(folder))) is AutoQueryEncoder
+    assert "dupmae" not in list(pyserini.encode.query_encoder_class_map)
+    assert pyserini.encode.query_encoder_class_map["dpr"] is DprQueryEncoder
+    with pytest.raises(KeyError):
+        pyserini.encode.query_encoder_class_map["unknown"]
+    vectors = tmp_path / "queries.jsonl"
+    vectors.write_text(json.dumps({"contents": "a", "vector": {"a": 1}}))
+    encoder = LuceneImpactSearcher._init_query_encoder_from_str(str(vectors))
+    assert type(encoder) is CachedDataQueryEncoder
+
+
+def test_classes_can_be_looked_up():
+    assert pyserini.encode.query_encoder_class_map["dupmae"] is DupMAEQueryEncoder
+    assert pyserini.encode.document_encoder_class_map["dupmae"] is DupMAEDocumentEncoder
+
+
+def test_other_programs_options_are_left_alone():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--encoder-class", choices=["a", "b"])
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--encoder-class", "dupmae"])
+
+
+def test_a_model_that_is_not_there_is_one_line(encoded: Path, topics_file: Path, python: Callable, tmp_path: Path):
+    arguments = ["--index", encoded / "faiss", "--encoder", tmp_path / "no-dupmae", "--topics", topics_file]
+    process = python("-m", "pyserini.search.faiss", *arguments, "--output", tmp_path / "run", HF_HUB_OFFLINE="1")
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith(f"error: no model '{tmp_path}/no-dupmae'")
+    assert "Traceback" not in process.stderr

