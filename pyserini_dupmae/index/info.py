@@ -1,0 +1,74 @@
+"""``dupmae.json``: what an index holds and which store it was built from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import write_json
+from pyserini_dupmae.modeling.identity import ModelIdentity
+
+INFO_JSON = "dupmae.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """The facts that a searcher checks before it trusts an index.
+
+    Args:
+        kind: ``"faiss"``, ``"lucene"`` or ``"jsonl"``.
+        model: the model that encoded the documents.
+        documents: how many there are.
+        collection: sha256 over the docids in order, one a line; equal for indexes of the same rows.
+        stores: the forward stores it was built from, as paths relative to the index folder.
+        factory, flat: of a FAISS index: its factory string, and whether its search is exhaustive.
+        top_k, bits, scale: of a Lucene index or jsonl: weights kept a document, and their quantisation.
+    """
+
+    kind: str
+    model: ModelIdentity
+    documents: int
+    collection: str
+    stores: list[str]
+    factory: str | None = None
+    flat: bool | None = None
+    top_k: int | None = None
+    bits: int | None = None
+    scale: float | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write ``dupmae.json`` into an index folder; what does not apply to the kind is left out."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        write_json(folder / INFO_JSON, {"format": FORMAT, **values})
+
+    @classmethod
+    def read(cls, folder: str | Path) -> IndexInfo:
+        """Read the ``dupmae.json`` of an index folder.
+
+        Raises:
+            UserError: there is no such folder, it holds no index of ours, or the file is damaged.
+        """
+        path = Path(folder) / INFO_JSON
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if value.pop("format") != FORMAT:
+                raise UserError(f"{path} is of another format version; {_rebuild(folder)}")
+            return cls(**{**value, "model": ModelIdentity(**value["model"])})
+        except (FileNotFoundError, NotADirectoryError):
+            what = f"has no {INFO_JSON}" if Path(folder).is_dir() else "does not exist"
+            raise UserError(f"no DupMAE index in {folder}: it {what}; {_rebuild(folder)}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged ({error}); {_rebuild(folder)}") from None
+
+    def store_folders(self, folder: str | Path) -> list[Path]:
+        """The forward stores of the index that lies in ``folder``."""
+        return [Path(os.path.normpath(Path(folder).resolve() / store)) for store in self.stores]
+
+
+def _rebuild(folder: str | Path) -> str:
+    return f"build it with: python -m pyserini_dupmae.index --embeddings {Path(folder).parent}"
