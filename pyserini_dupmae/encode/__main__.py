@@ -29,6 +29,9 @@ from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.log import logger, show
 from pyserini_dupmae.modeling.loading import LoadedModel, load_model
 
+GPU_BATCH_SIZE = 256
+CPU_BATCH_SIZE = 32  # larger ones do not fit the caches
+
 
 def main() -> None:
     """Run the command with the arguments of the command line."""
@@ -49,7 +52,7 @@ def main() -> None:
     seconds = time.perf_counter() - started
     _build_indexes(output, target.faiss_factory, encoder.quantization_bits)
     print(
-        f"{len(part)} documents, of which {encoded} were encoded in {seconds:.1f} s ({encoded / seconds:.1f} a second); "
+        f"{len(part)} documents, {encoded} of them encoded in {seconds:.1f} s ({encoded / seconds:.1f} a second); "
         f"{output.size():,} bytes in {output.folder}"
     )
     print(_next_command(output, encoder.encoder))
@@ -70,7 +73,7 @@ def _corpus(source: argparse.Namespace) -> Corpus:
 
 def _settings(args: argparse.Namespace, loaded: LoadedModel) -> Settings:
     source, target, encoder = args.input, args.output, args.encoder
-    config = loaded.model.config
+    config, device = loaded.model.config, loaded.model.device.type
     try:
         max_length = config.check_length("--max-length", encoder.max_length or config.doc_max_length)
     except ValueError as error:
@@ -79,9 +82,9 @@ def _settings(args: argparse.Namespace, loaded: LoadedModel) -> Settings:
         model=loaded.identity,
         max_length=max_length,
         dtype=encoder.dtype,
-        device=loaded.model.device.type,
+        device=device,
         top_k=min(encoder.top_k or config.top_k, config.vocab_size),
-        batch_size=encoder.batch_size,
+        batch_size=encoder.batch_size or (CPU_BATCH_SIZE if device == "cpu" else GPU_BATCH_SIZE),
         shard_size=target.shard_size,
         store_contents=target.store_contents,
         fields=source.fields,

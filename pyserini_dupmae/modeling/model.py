@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.heads import HEADS
+from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.modeling.pooling import pooled_logits
 from pyserini_dupmae.representation import activate, max_pool, reduce_cls, sparsify
 
@@ -90,11 +91,11 @@ class DupMAEModel(PreTrainedModel):
     @torch.inference_mode()
     def represent(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives, (B, d') and (B, |V|), without the logits of the batch and without gradients."""
-        hidden = self.hidden_states(input_ids, attention_mask)
+        with FastLinear():
+            hidden = self.hidden_states(input_ids, attention_mask)
+            transformed = self.ot_head.transform(hidden)
         output = self.ot_head.output
-        mu = pooled_logits(
-            self.ot_head.transform(hidden), self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias
-        )
+        mu = pooled_logits(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
         return self.reduce(hidden), activate(self._known(mu), self.config.activation)
 
     def reduce(self, hidden: Tensor) -> Tensor:
