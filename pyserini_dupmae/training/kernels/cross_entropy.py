@@ -1,0 +1,89 @@
+"""Cross-entropy over the vocabulary straight from hidden states (Eq. 4 and the masked-LM loss)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyserini_dupmae.training.kernels.blocks import block_size, compute_dtype
+
+
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
+    """The sum of -log softmax(hidden @ weight.T + bias)[label] over rows, a float32 scalar.
+
+    Equal to ``F.cross_entropy(F.linear(hidden, weight, bias), labels, reduction="sum")``, but only a block of rows has
+    its logits at a time. The gradients are made in the forward pass, while a block's logits are there: the backward
+    pass only scales them. Products run in autocast's dtype, sums and the softmax in float32.
+
+    ``hidden`` (N, d), ``weight`` (|V|, d), ``bias`` (|V|,), ``labels`` (N,) int64; N = 0 gives 0.
+    """
+    return _LinearCrossEntropy.apply(hidden, weight, bias, labels, torch.is_grad_enabled())
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, with_gradients: bool
+    ) -> Tensor:
+        dtype = compute_dtype(hidden)
+        with torch.autocast(hidden.device.type, enabled=False):
+            rows, matrix = hidden.to(dtype), weight.to(dtype)
+            total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+            gradients = _Gradients(hidden, weight, bias) if with_gradients else None
+            size = block_size(len(matrix), rows.device)
+            for start in range(0, len(rows), size):
+                block = slice(start, start + size)
+                logits = (rows[block] @ matrix.T).float()  # (n, |V|)
+                if bias is not None:
+                    logits += bias
+                logits -= logits.amax(dim=1, keepdim=True)
+                chosen = logits.gather(1, labels[block, None]).squeeze(1)
+                mass = logits.exp_()
+                normaliser = mass.sum(dim=1)
+                total += (normaliser.log() - chosen).sum()
+                if gradients is not None:
+                    gradients.add(block, mass, normaliser, rows[block], matrix, labels[block])
+        if gradients is not None:
+            ctx.save_for_backward(*gradients.tensors(hidden, weight, bias))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        return (*(None if part is None else upstream.to(part.dtype) * part for part in ctx.saved_tensors), None, None)
+
+
+class _Gradients:
+    """The gradients of the sum in float32, filled block by block.
+
+    With respect to the logits they are mass / normaliser minus one at the label. The quotient is never formed: the
+    normaliser divides the d columns of a factor instead of the |V| columns of the logits.
+    """
+
+    def __init__(self, hidden: Tensor, weight: Tensor, bias: Tensor | None):
+        self.hidden = torch.empty_like(hidden, dtype=torch.float32)
+        self.weight = torch.zeros_like(weight, dtype=torch.float32)
+        self.bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
+
+    def add(
+        self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, matrix: Tensor, labels: Tensor
+    ) -> None:
+        """Add a block of n rows: ``mass`` (n, |V|), ``normaliser`` and ``labels`` (n,), ``rows`` (n, d)."""
+        scaled = rows / normaliser[:, None].to(rows.dtype)
+        ones = torch.ones_like(normaliser)
+        if self.bias is not None:
+            self.bias += mass.T @ normaliser.reciprocal()
+            self.bias.index_add_(0, labels, -ones)
+        mass = mass.to(rows.dtype)
+        self.hidden[block] = (mass @ matrix) / normaliser[:, None] - matrix[labels]
+        if rows.dtype == torch.float32:
+            self.weight.addmm_(mass.T, scaled)
+        else:
+            self.weight += mass.T @ scaled
+        self.weight.index_add_(0, labels, -rows.float())
+
+    def tensors(self, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
+        """The gradients in the dtypes of ``inputs`` (hidden, weight, bias)."""
+        parts = (self.hidden, self.weight, self.bias)
+        return tuple(None if given is None else part.to(given.dtype) for part, given in zip(parts, inputs, strict=True))

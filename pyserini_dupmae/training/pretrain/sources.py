@@ -1,0 +1,145 @@
+"""Texts to pre-train on: jsonl and plain text files, `datasets`, and ir_datasets corpora, read as a stream."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyserini_dupmae.errors import UserError
+
+DATASETS, IR_DATASETS = "datasets:", "ir_datasets:"
+JSON_SUFFIXES, TEXT_SUFFIXES = (".jsonl", ".jsonl.gz"), (".txt", ".txt.gz")
+BODY_FIELDS = ("text", "contents", "body")
+SOURCE_HELP = (
+    "a .jsonl or .txt file (may end in .gz), a folder of them, datasets:NAME_OR_FOLDER[:CONFIG[:SPLIT]], "
+    "or ir_datasets:NAME"
+)
+
+
+def read_texts(source: str, fields: Sequence[str] = ()) -> Iterator[str]:
+    """The texts of ``source``, one at a time; see `SOURCE_HELP` for what it may be.
+
+    A record's text is its ``fields`` joined by a space; by default its title, if it has one, and the first of
+    `BODY_FIELDS`. A plain text file has one text a line.
+
+    Raises:
+        UserError: there is no such source, or a line or record that cannot be used; names the place.
+    """
+    if source.startswith(DATASETS):
+        records = _dataset(source)
+    elif source.startswith(IR_DATASETS):
+        records = _corpus(source)
+    else:
+        for path in files_of(source):
+            yield from _file(path, fields)
+        return
+    for number, record in enumerate(records, 1):
+        yield _text(record, fields, f"{source}, record {number}")
+
+
+def files_of(source: str) -> list[Path]:
+    """The files of a path, in sorted order; raises `UserError` when there are none that can be read."""
+    path, suffixes = Path(source), JSON_SUFFIXES + TEXT_SUFFIXES
+    if not path.exists():
+        raise UserError(f"no file or folder {source!r}; give {SOURCE_HELP}")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    files = [file for file in files if file.name.endswith(suffixes)]
+    if not files:
+        raise UserError(f"{source!r} holds no text that can be read ({', '.join(suffixes)}); give {SOURCE_HELP}")
+    return files
+
+
+def fingerprint(source: str) -> str:
+    """A hash of a source: of its files' bytes, or of its name where another library looks after the data."""
+    if source.startswith((DATASETS, IR_DATASETS)):
+        return source
+    digest = hashlib.sha256()
+    for path in files_of(source):
+        with open(path, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _file(path: Path, fields: Sequence[str]) -> Iterator[str]:
+    is_json = path.name.endswith(JSON_SUFFIXES)
+    for number, line in _lines(path):
+        if line.strip():
+            yield _json_text(line, fields, f"{path}, line {number}") if is_json else line.strip()
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+            for number, line in enumerate(stream, 1):  # noqa: B007 - the errors below name it
+                yield number, line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})") from None
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise UserError(f"{path}, after line {number}: a damaged gzip file ({error})") from None
+    except PermissionError:
+        raise UserError(f"{path} cannot be read: permission denied") from None
+
+
+def _json_text(line: str, fields: Sequence[str], place: str) -> str:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{place}: not JSON ({error})") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{place}: a JSON {type(record).__name__}, not an object with a text")
+    return _text(record, fields, place)
+
+
+def _text(record: Mapping[str, Any], fields: Sequence[str], place: str) -> str:
+    names = list(fields)
+    if not names:
+        body = next((name for name in BODY_FIELDS if name in record), None)
+        if body is None:
+            raise UserError(
+                f"{place}: no field {' or '.join(BODY_FIELDS)} (it has {', '.join(record) or 'none'}); name them with --fields"
+            )
+        names = ["title", body] if record.get("title") else [body]
+    for name in names:
+        if name not in record:
+            raise UserError(f"{place}: no field {name!r} (it has {', '.join(record) or 'none'})")
+        if not isinstance(record[name], str):
+            raise UserError(f"{place}: field {name!r} is {type(record[name]).__name__}, not text")
+    return " ".join(record[name].strip() for name in names).strip()
+
+
+def _dataset(source: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        import datasets
+    except ImportError:
+        raise UserError(f"reading {source!r} needs the library datasets; pip install datasets") from None
+    name, config, split = (*source.removeprefix(DATASETS).split(":"), "", "")[:3]
+    try:
+        if (Path(name) / "state.json").exists() or (Path(name) / "dataset_dict.json").exists():
+            found = datasets.load_from_disk(name)
+            found = found[split or "train"] if isinstance(found, datasets.DatasetDict) else found
+        else:
+            found = datasets.load_dataset(name, config or None, split=split or "train", streaming=True)
+    except (OSError, ValueError, KeyError) as error:  # what the library raises for a wrong name, configuration or split
+        raise UserError(f"cannot open {source!r}: {str(error).splitlines()[0]}") from None
+    return iter(found)
+
+
+def _corpus(source: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        import ir_datasets
+    except ImportError:
+        raise UserError(f"reading {source!r} needs the library ir_datasets; pip install ir_datasets") from None
+    name = source.removeprefix(IR_DATASETS)
+    try:
+        corpus = ir_datasets.load(name)
+    except KeyError:
+        raise UserError(f"ir_datasets has no {name!r}; see https://ir-datasets.com for the names") from None
+    if not corpus.has_docs():
+        raise UserError(f"{source!r} has no documents; name a set of ir_datasets that has")
+    for document in corpus.docs_iter():
+        yield {"text": document.default_text(), **document._asdict()} if not hasattr(document, "text") else document._asdict()

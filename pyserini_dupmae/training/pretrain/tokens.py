@@ -1,0 +1,154 @@
+"""A corpus as token ids in flat files: tokenised once, cached by content, memory-mapped in training.
+
+A cache folder holds ``tokens.bin`` (ids, uint16 or uint32), ``starts.bin`` (bool, where a word begins), ``ends.bin``
+(int64, where each segment ends), ``documents.bin`` (int64, the document each segment is from) and ``tokens.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import batched, chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import atomic_path, write_json
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
+
+DESCRIPTION = "tokens.json"
+FORMAT = 1
+TEXTS_AT_A_TIME = 1000
+SPECIAL_TOKENS = 2  # [CLS] and [SEP], which are added to each segment when it is used
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is tokenised: sources, the fields of their records, and how documents are cut.
+
+    ``max_length`` counts special tokens. Segments of fewer than ``min_tokens`` tokens are left out.
+    """
+
+    sources: tuple[str, ...]
+    max_length: int
+    min_tokens: int
+    fields: tuple[str, ...] = ()
+
+    def key(self, tokenizer: Any) -> str:
+        """A hash of everything that decides the token files, among it the content of the sources."""
+        described = asdict(self) | {"sources": [fingerprint(source) for source in self.sources], "format": FORMAT}
+        described["tokenizer"] = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class TokenFiles:
+    """The segments of a tokenised corpus, memory-mapped."""
+
+    def __init__(self, folder: Path):
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        self.vocab_size: int = described["vocab_size"]
+        self._tokens = np.memmap(folder / "tokens.bin", _token_dtype(self.vocab_size), "r")
+        self._starts = np.memmap(folder / "starts.bin", bool, "r")
+        self.ends = np.fromfile(folder / "ends.bin", np.int64)
+        self.documents = np.fromfile(folder / "documents.bin", np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Segment ``number``: its token ids (n,) and where words begin (n,) bool."""
+        part = slice(self.ends[number - 1] if number else 0, self.ends[number])
+        return self._tokens[part], self._starts[part]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each segment, (S,) int64."""
+        return np.diff(self.ends, prepend=0)
+
+
+def tokenise(corpus: Corpus, tokenizer: Any, vocab_size: int, cache: Path) -> TokenFiles:
+    """The tokens of ``corpus``, from the folder ``cache`` when they are there, else written there.
+
+    Raises:
+        UserError: a source cannot be read, nothing is left to train on, or the tokenizer cannot tell words apart.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise UserError("the tokenizer is not one of the library tokenizers, which whole-word masking needs; save a fast one")
+    folder = cache / corpus.key(tokenizer)
+    if (folder / DESCRIPTION).exists():
+        logger.info("tokens of %s found in %s", ", ".join(corpus.sources), folder)
+    else:
+        with atomic_path(folder) as temporary:
+            _write(corpus, tokenizer, vocab_size, temporary)
+    return TokenFiles(folder)
+
+
+def _write(corpus: Corpus, tokenizer: Any, vocab_size: int, folder: Path) -> None:
+    folder.mkdir()
+    counts = {"documents": 0, "segments": 0, "tokens": 0, "left_out": 0, "vocab_size": vocab_size}
+    with ExitStack() as stack:
+        names = ("tokens", "starts", "ends", "documents")
+        tokens, starts, ends, documents = (stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in names)
+        texts = chain.from_iterable(read_texts(source, corpus.fields) for source in corpus.sources)
+        for ids, begins in _encode(texts, tokenizer):
+            for first, last in cut(begins, corpus.max_length - SPECIAL_TOKENS):
+                if last - first < corpus.min_tokens:
+                    counts["left_out"] += 1
+                    continue
+                counts["tokens"] += last - first
+                counts["segments"] += 1
+                tokens.write(ids[first:last].astype(_token_dtype(vocab_size)).tobytes())
+                starts.write(begins[first:last].tobytes())
+                ends.write(np.int64(counts["tokens"]).tobytes())
+                documents.write(np.int64(counts["documents"]).tobytes())
+            counts["documents"] += 1
+    if not counts["segments"]:
+        raise UserError(
+            f"nothing to train on in {', '.join(corpus.sources)}: {counts['documents']} documents, none with a segment of "
+            f"at least {corpus.min_tokens} tokens (--min-tokens)"
+        )
+    logger.info(
+        "tokenised %(documents)d documents into %(segments)d segments of %(tokens)d tokens; left out %(left_out)d shorter ones",
+        counts,
+    )
+    write_json(folder / DESCRIPTION, counts)
+
+
+def _encode(texts: Iterator[str], tokenizer: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Token ids and word starts of each text that has tokens."""
+    for group in batched(texts, TEXTS_AT_A_TIME):
+        encoded = tokenizer(list(group), add_special_tokens=False, return_attention_mask=False, verbose=False)
+        for encoding in encoded.encodings:
+            words = np.array(encoding.word_ids, dtype=float)  # a token outside any word is nan, which differs from all
+            if len(words):
+                yield np.array(encoding.ids), np.diff(words, prepend=np.nan) != 0
+
+
+def cut(starts: np.ndarray, limit: int) -> list[tuple[int, int]]:
+    """Cut a document whose words begin at ``starts`` (n,) bool into segments (first, last) of at most ``limit`` tokens.
+
+    Segments are as few and as equal as can be, and end where a word ends unless a word is longer than a segment.
+    """
+    total = len(starts)
+    words = np.flatnonzero(starts)
+    segments, first = [], 0
+    while total - first > limit:
+        pieces = -(-(total - first) // limit)
+        aim = first + -(-(total - first) // pieces)
+        boundary = words[np.searchsorted(words, aim, side="right") - 1]
+        last = int(boundary) if boundary > first else aim
+        segments.append((first, last))
+        first = last
+    return [*segments, (first, total)]
+
+
+def _token_dtype(vocab_size: int) -> Any:
+    return np.uint16 if vocab_size <= 1 << 16 else np.uint32
+
+
