@@ -10,16 +10,17 @@ Everything after ``metrics`` may be left out.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import write_json
+from pyserini_dupmae.files import atomic_open
 
 Text = Annotated[str, Field(min_length=1)]
 Mode = Literal["cls", "ot", "hybrid", "bm25"]
@@ -56,7 +57,7 @@ class ConditionResult:
         collection, topics: what was searched, and with which queries ("" when the collection has one set only).
         model: the encoder's name; BM25 has none.
         mode: [CLS] alone, ordinary tokens alone, Eq. 12, or BM25.
-        metrics: metric -> mean over queries.
+        metrics: metric -> mean over queries; charts show the first.
         per_query: metric -> query id -> value; its mean is the one in ``metrics``.
         paper: metric -> the DupMAE paper's value for this condition.
         expected: metric -> the value that this project has measured before.
@@ -91,8 +92,10 @@ class ConditionResult:
                 raise ValueError(f"metrics has {metric} = {self.metrics[metric]}, but per_query's mean is {average}")
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write the record as JSON."""
-        write_json(path, asdict(self))
+        """Write the record as JSON; metrics keep their order."""
+        with atomic_open(path) as stream:
+            json.dump(asdict(self), stream, indent=1, ensure_ascii=False)
+            stream.write("\n")
 
 
 def read_result(path: Path) -> ConditionResult:

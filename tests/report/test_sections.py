@@ -1,0 +1,103 @@
+"""What the sections are made of: places, labels, published numbers, axes."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.report import duels, overview, svg, swept
+from pyserini_dupmae.report.axes import linear, logarithmic, ticks
+from pyserini_dupmae.report.blocks import Deltas
+from pyserini_dupmae.report.published import published
+from pyserini_dupmae.report.systems import Systems
+from pyserini_dupmae.reproduce import catalogue
+
+
+def test_models_are_named_where_there_are_several(results):
+    assert Systems(results).labels() == ["BM25", "[CLS]", "OT", "Eq. 12"]
+    other = [replace(result, model="other", condition="o" + result.condition) for result in results if result.model]
+    labels = Systems([*results, *other]).labels()
+    assert labels == ["BM25", *(f"{m}, {name}" for name in ("[CLS]", "OT", "Eq. 12") for m in ("other", "tiny"))]
+
+
+def test_a_condition_that_is_a_mean_comes_last_and_no_second_mean_is_added(results):
+    average = replace(results[0], condition="all", collection="all", mean_of=("a", "b"))
+    table = overview.tables(Systems([average, *results])).blocks[0]
+    assert [row.cells[0].text for row in table.rows] == ["beir-nfcorpus test", "mine & <yours> test", "all test"]
+
+
+def test_duels_need_the_same_queries(results):
+    values = {"other": 0.5}
+    spoiled = [replace(r, per_query={"AP": values}, metrics={"AP": 0.5}) if r.mode == "cls" else r for r in results]
+    assert duels.section(Systems(spoiled)) is not None
+    spoiled = [
+        replace(r, per_query={"nDCG@10": values}, metrics={"nDCG@10": 0.5}) if r.mode == "cls" else r for r in results
+    ]
+    with pytest.raises(UserError, match="different queries"):
+        duels.section(Systems(spoiled))
+
+
+def test_a_sweep_is_a_line_by_rising_k(results):
+    chart = swept.section(Systems(results)).blocks[0]
+    line = next(series for series in chart.series if series.kind == "hybrid")
+    assert [point.label for point in line.points] == ["k 6", "", "k 24"]
+    assert [point.x for point in line.points] == pytest.approx([1.240567, 1.246567, 1.258567])
+    alone = [result for result in results if result.top_k in (None, 24)]
+    assert swept.section(Systems(alone)) is None
+
+
+def test_sweeps_of_two_settings_are_a_line_for_each_value_of_the_second(results):
+    more = [replace(r, cls_dim=8, condition=f"{r.condition}.8") for r in results if r.mode == "hybrid"]
+    chart = swept.section(Systems([*results, *more])).blocks[0]
+    assert [s.label for s in chart.series] == ["BM25", "[CLS]", "OT", "Eq. 12, d' 8", "Eq. 12, d' 16"]
+    assert [len(series.points) for series in chart.series] == [1, 1, 1, 3, 3]
+
+
+def test_published_names_are_those_of_the_shipped_conditions():
+    places = {(one.collection, topics) for one in catalogue.read().conditions.values() if hasattr(one, "collection")
+              for topics in one.topics}  # fmt: skip
+    assert published("msmarco-v1-passage", "dev")["RetroMAE"] == {"MRR@10": 0.416, "R@50": 0.885, "R@1000": 0.988}
+    assert published("msmarco-v1-passage-title", "dl19")["SimLM"] == {"nDCG@10": 0.714}
+    assert published("beir", "test")["DupMAE (paper)"] == {"nDCG@10": 0.475}
+    assert published("cacm", "test") == published("beir-nq", "dev") == {}
+    named = {place for place in places if published(*place)}
+    assert len([place for place in named if place[0].startswith("beir-")]) == 17  # CQADupStack and the mean are means
+    assert {topics for collection, topics in named if collection == "msmarco-v1-passage"} == {"dev", "dl19", "dl20"}
+
+
+def test_means_of_table_2():
+    """Our copy against the paper's averages, which are off its own columns for Contriever (0.0044) and DupMAE."""
+    from pyserini_dupmae.report.published import _TABLE_2
+
+    sets = [row for name, row in _TABLE_2.items() if name != "beir"]
+    assert len(sets) == 18
+    for column, average in zip(zip(*sets, strict=True), _TABLE_2["beir"], strict=True):
+        assert abs(sum(column) / 18 - average) < {0.448: 0.0045, 0.475: 0.0018}.get(average, 0.0005)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.31, 0.47), (0, 0), (5, 5), (-1, 1), (1e-6, 2e-6), (0, 123456), (-0.3, -0.1)]
+)
+def test_ticks_span_the_values(low, high):
+    found = ticks(low, high)
+    assert found[0] <= low
+    assert found[-1] >= high
+    assert 2 <= len(found) <= 8
+
+
+@pytest.mark.parametrize("axis", [linear, logarithmic])
+@pytest.mark.parametrize("values", [[3.0], [0.002, 70.0], [1.0, 10.0], [1.0, 1e9]])
+def test_axes_map_into_the_frame(axis, values):
+    shown, scale = axis(values, 48, 350)
+    assert all(48 - 1e-9 <= scale(value) <= 350 + 1e-9 for value in values)
+    assert math.isclose(scale(shown[0]), 48)
+    assert math.isclose(scale(shown[-1]), 350)
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [1.0] * 5000 + [-0.5] * 2000, [-0.1]])
+def test_delta_charts_of_any_size(values):
+    drawn = svg.delta_chart(Deltas("c", "difference", values))
+    assert ('class="gain"' in drawn) == (max(values) > 0)
+    assert ('class="loss"' in drawn) == (min(values) < 0)
+    assert len(drawn) < 12_000
