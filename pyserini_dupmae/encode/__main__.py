@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from itertools import islice
 
 import torch
@@ -33,13 +34,14 @@ GPU_BATCH_SIZE = 256
 CPU_BATCH_SIZE = 32  # larger ones do not fit the caches
 
 
-def main() -> None:
-    """Run the command with the arguments of the command line."""
-    args = parse()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with the arguments ``argv``, by default those of the command line."""
+    args = parse(argv)
     show()
     source, target, encoder = args.input, args.output, args.encoder
     output = Output(target.embeddings, _indexes(target))
     output.admit(target.resume, target.overwrite)
+    _require_tools(output.missing_indexes(), encoder.quantization_bits)
     corpus = _corpus(source)
     device = encoder.device or ("cuda" if torch.cuda.is_available() else "cpu")
     loaded = load_model(encoder.encoder, device, encoder.dtype)
@@ -96,10 +98,25 @@ def _settings(args: argparse.Namespace, loaded: LoadedModel) -> Settings:
     )
 
 
+def _require_tools(indexes: list[str], bits: int) -> None:
+    """Raise `UserError` now, not after hours of encoding, if the indexes cannot be built on this machine."""
+    if not indexes:
+        return
+    from pyserini_dupmae import jvm
+    from pyserini_dupmae.index.faiss import import_faiss
+    from pyserini_dupmae.index.quantisation import Quantisation
+
+    Quantisation.of(0, bits)
+    if "faiss" in indexes:
+        import_faiss()
+    if "lucene" in indexes:
+        jvm.start()
+
+
 def _build_indexes(output: Output, faiss_factory: str, bits: int) -> None:
     missing = output.missing_indexes()
     if missing:
-        from pyserini_dupmae.index.build import build
+        from pyserini_dupmae.index import build
 
         logger.info("writing %s", " and ".join(missing))
         wanted = {name: name in missing for name in INDEXES}

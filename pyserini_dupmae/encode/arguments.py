@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_dupmae.cli import GroupedParser, positive_int
 
 
-def parse() -> argparse.Namespace:
-    """The command line's options in the groups ``input``, ``output`` and ``encoder``."""
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options in the groups ``input``, ``output`` and ``encoder``; default: of the command line."""
     return GroupedParser(
         "python -m pyserini_dupmae.encode",
         "Encode a collection with a DupMAE model.",
         {"input": _add_input, "output": _add_output, "encoder": _add_encoder},
-    ).parse()
+    ).parse(argv)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_dupmae.encode.settings import SETTINGS_JSON, Settings
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import remove
+from pyserini_dupmae.files import TEMPORARY_SUFFIX, remove
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.store import STORE_JSON
 
@@ -47,7 +48,7 @@ class Output:
         """Clear what is to be overwritten, or see to it that what is begun here was begun with the same settings."""
         if overwrite:
             for name in self._present():
-                remove(self.folder / name)
+                _discard(self.folder / name)
         begun = Settings.read(self.store)
         if begun is not None:
             settings.require(begun, self.store)
@@ -68,3 +69,11 @@ class Output:
             return True
         marks = (SETTINGS_JSON, STORE_JSON) if name == STORE else (INDEX_JSON,)
         return path.is_dir() and (not any(path.iterdir()) or any((path / mark).exists() for mark in marks))
+
+
+def _discard(path: Path) -> None:
+    """Delete a folder so that an interruption leaves none that is half there."""
+    doomed = path.with_name(path.name + TEMPORARY_SUFFIX)
+    remove(doomed)
+    os.replace(path, doomed)
+    remove(doomed)

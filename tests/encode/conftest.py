@@ -1,0 +1,63 @@
+"""Running the encode command, in this process, and writing collections for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyserini_dupmae.encode.__main__ import main
+from pyserini_dupmae.errors import run_command
+
+
+@dataclass
+class Finished:
+    """How a command ended: its exit status and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def encode(capsys: pytest.CaptureFixture[str], tiny_model_dir: Path, tmp_path: Path) -> Callable[..., Finished]:
+    """``encode(corpus, "--store-only", input=["--on-error", "skip"], encoder=["--top-k", "8"])``, to ``tmp_path/out``."""
+
+    def run(
+        corpus: Path,
+        *options: str,
+        output: Path = tmp_path / "out",
+        model: Path = tiny_model_dir,
+        input: tuple[str, ...] = (),
+        encoder: tuple[str, ...] = (),
+    ) -> Finished:
+        words = ["input", "--corpus", str(corpus), *input, "output", "--embeddings", str(output), *options]
+        words += ["encoder", "--encoder", str(model), *encoder]
+        capsys.readouterr()
+        status = 0
+        try:
+            run_command(lambda: main(words))
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Finished(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def jsonl(tmp_path: Path) -> Callable[..., Path]:
+    """Write records to a jsonl file; a record that is bytes goes in as it is."""
+
+    def write(records: list[Any], name: str = "corpus.jsonl") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        return path
+
+    return write
