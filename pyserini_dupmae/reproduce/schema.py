@@ -54,7 +54,7 @@ class Collection(_Entry):
         titles: two file names, passages and titles, that are joined when no ``corpus`` is there (RocketQA's form).
         ir_datasets: where the documents come from without ``--data``.
         docstrings: built from the running Python's standard library; the settings of that.
-        docid_field, fields: as in the encode command, for other names than ``id``, ``title`` and ``text``.
+        docid_field, fields: options of the encode command for local files that have other fields than it expects.
     """
 
     name: Name
@@ -173,14 +173,17 @@ class MeanCondition(_Scored):
 
 
 class Model(_Entry):
-    """A model that conditions name. ``source``: None must be given with ``--model``; else it is made from there.
+    """A model that conditions name: it must be given with ``--model``, unless it is made from a checkpoint.
 
-    ``source`` is an argument of ``python -m pyserini_dupmae.init --from``, and ``seed`` its seed.
+    Attributes:
+        package: an installed package with a checkpoint in it, ``module/folder``; ``requirement`` is what pip calls it.
+        seed: of what the checkpoint lacks.
     """
 
     name: Name
     description: str
-    source: str | None = None
+    package: str | None = None
+    requirement: str | None = None
     seed: int = 0
 
 

@@ -49,8 +49,10 @@ def _lucene(folder: Path) -> dict[str, int]:
         reader = jvm.java_class("org.apache.lucene.index.DirectoryReader").open(directory)
     except JavaException as error:
         raise UserError(f"cannot read the Lucene index {folder}: {error}; build it again") from None
-    terms = jvm.java_class("org.apache.lucene.index.MultiTerms").getTerms(reader, FIELD)
-    postings, weights = (terms.getSumDocFreq(), terms.getSumTotalTermFreq()) if terms else (0, 0)
+    searcher_class = jvm.java_class("org.apache.lucene.search.IndexSearcher")
+    searcher = searcher_class(reader, signature="(Lorg/apache/lucene/index/IndexReader;)V")
+    found = searcher.collectionStatistics(FIELD)  # None when every document is empty
+    postings, weights = (found.sumDocFreq(), found.sumTotalTermFreq()) if found else (0, 0)
     documents = reader.numDocs()
     reader.close()
     return {"documents": documents, "postings": postings, "weights": weights}

@@ -64,7 +64,7 @@ def test_shipped_numbers_are_the_papers_or_measured(shipped: catalogue.Catalogue
     }
     # Nobody has released a DupMAE model, so only conditions whose model is made here can have been measured.
     for one in shipped.conditions.values():
-        if isinstance(one, MeanCondition) or shipped.models[one.model].source is None:
+        if isinstance(one, MeanCondition) or shipped.models[one.model].package is None:
             assert one.expected is None
             assert not one.expected_by_python
 
