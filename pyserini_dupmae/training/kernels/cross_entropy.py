@@ -66,9 +66,7 @@ class _Gradients:
         self.weight = torch.zeros_like(weight, dtype=torch.float32)
         self.bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
 
-    def add(
-        self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, matrix: Tensor, labels: Tensor
-    ) -> None:
+    def add(self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, matrix: Tensor, labels: Tensor) -> None:
         """Add a block of n rows: ``mass`` (n, |V|), ``normaliser`` and ``labels`` (n,), ``rows`` (n, d)."""
         scaled = rows / normaliser[:, None].to(rows.dtype)
         ones = torch.ones_like(normaliser)

@@ -35,7 +35,7 @@ def require_supported(model_type: str, name: str) -> None:
     """Raise `UserError` unless the architecture of the model ``name`` is one that can be pre-trained."""
     if model_type not in TRANSFORMS:
         raise UserError(
-            f"{name!r} is a model of type {model_type!r}; pre-training takes a masked LM of type {', '.join(TRANSFORMS)}"
+            f"{name!r} is a model of type {model_type!r}; pre-training takes one of type {', '.join(TRANSFORMS)}"
         )
 
 

@@ -45,7 +45,7 @@ class Specials:
         ids = {name: getattr(tokenizer, f"{name}_token_id") for name in ("cls", "sep", "pad", "mask")}
         missing = [name for name, number in ids.items() if number is None]
         if missing:
-            raise UserError(f"the tokenizer has no {missing[0]} token; pre-training needs a masked LM of the BERT family")
+            raise UserError(f"the tokenizer has no {missing[0]} token; pre-training needs a BERT-family tokenizer")
         return cls(**ids)
 
 

@@ -21,7 +21,7 @@ Batch = dict[str, Tensor]
 
 @dataclass
 class Encoded:
-    """``hidden`` (B, L, d): the last hidden states of the masked text. ``states`` (B, L, d): after the head's transform."""
+    """The masked text: ``hidden`` (B, L, d), its last hidden states, and ``states``, these after the head's transform."""
 
     hidden: Tensor
     states: Tensor
@@ -57,7 +57,7 @@ class PretrainModel(nn.Module):
         return torch.tensor([1.0, float(settings.decodes_cls), settings.bow_weight if settings.decodes_ot else 0.0])
 
     def forward(self, **batch: Tensor) -> Tensor:
-        """The sums of L_mlm, L_dec and L_BoW over a batch of `PretrainCollator`: (3,) float32, 0 for a part not used."""
+        """The sums of L_mlm, L_dec and L_BoW over a `PretrainCollator`'s batch: (3,) float32, 0 for a part not used."""
         encoded = self.encode(batch)
         zero = encoded.hidden.new_zeros((), dtype=torch.float32)
         return torch.stack(
@@ -69,13 +69,13 @@ class PretrainModel(nn.Module):
         )
 
     def counts(self, batch: Batch) -> Tensor:
-        """What the sums of a batch are divided by: (3,) float64, predictions or texts for L_mlm and L_dec, texts for L_BoW."""
+        """What the sums of a batch are divided by: (3,) float32, predictions or texts, and texts for L_BoW."""
         texts = len(batch["input_ids"])
         mlm, decoder = texts, texts
         if self.settings.token_loss == "mean":
             mlm = int((batch["labels"] != NOT_PREDICTED).sum())
             decoder = int(ordinary_positions(batch["attention_mask"]).sum())
-        return torch.tensor([mlm, decoder, texts], dtype=torch.float64, device=batch["input_ids"].device)
+        return torch.tensor([mlm, decoder, texts], dtype=torch.float32, device=batch["input_ids"].device)
 
     def encode(self, batch: Batch) -> Encoded:
         """Eq. 1 on the masked text."""

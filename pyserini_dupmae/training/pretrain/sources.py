@@ -32,7 +32,7 @@ def read_texts(source: str, fields: Sequence[str] = ()) -> Iterator[str]:
     if source.startswith(DATASETS):
         records = _dataset(source)
     elif source.startswith(IR_DATASETS):
-        records = _corpus(source)
+        records = _corpus(source, fields)
     else:
         for path in files_of(source):
             yield from _file(path, fields)
@@ -75,7 +75,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):  # noqa: B007 - the errors below name it
+            for number, line in enumerate(stream, 1):
                 yield number, line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})") from None
@@ -101,7 +101,8 @@ def _text(record: Mapping[str, Any], fields: Sequence[str], place: str) -> str:
         body = next((name for name in BODY_FIELDS if name in record), None)
         if body is None:
             raise UserError(
-                f"{place}: no field {' or '.join(BODY_FIELDS)} (it has {', '.join(record) or 'none'}); name them with --fields"
+                f"{place}: no field {' or '.join(BODY_FIELDS)} (it has {', '.join(record) or 'none'}); "
+                "name its fields with --fields"
             )
         names = ["title", body] if record.get("title") else [body]
     for name in names:
@@ -129,7 +130,7 @@ def _dataset(source: str) -> Iterator[Mapping[str, Any]]:
     return iter(found)
 
 
-def _corpus(source: str) -> Iterator[Mapping[str, Any]]:
+def _corpus(source: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     try:
         import ir_datasets
     except ImportError:
@@ -142,4 +143,4 @@ def _corpus(source: str) -> Iterator[Mapping[str, Any]]:
     if not corpus.has_docs():
         raise UserError(f"{source!r} has no documents; name a set of ir_datasets that has")
     for document in corpus.docs_iter():
-        yield {"text": document.default_text(), **document._asdict()} if not hasattr(document, "text") else document._asdict()
+        yield document._asdict() if fields else {"text": document.default_text()}

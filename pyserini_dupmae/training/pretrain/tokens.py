@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import batched, chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,9 @@ def tokenise(corpus: Corpus, tokenizer: Any, vocab_size: int, cache: Path) -> To
         UserError: a source cannot be read, nothing is left to train on, or the tokenizer cannot tell words apart.
     """
     if not getattr(tokenizer, "is_fast", False):
-        raise UserError("the tokenizer is not one of the library tokenizers, which whole-word masking needs; save a fast one")
+        raise UserError(
+            "the tokenizer is a slow one, which cannot tell where words begin; give a model with a fast one"
+        )
     folder = cache / corpus.key(tokenizer)
     if (folder / DESCRIPTION).exists():
         logger.info("tokens of %s found in %s", ", ".join(corpus.sources), folder)
@@ -110,11 +112,11 @@ def _write(corpus: Corpus, tokenizer: Any, vocab_size: int, folder: Path) -> Non
             counts["documents"] += 1
     if not counts["segments"]:
         raise UserError(
-            f"nothing to train on in {', '.join(corpus.sources)}: {counts['documents']} documents, none with a segment of "
-            f"at least {corpus.min_tokens} tokens (--min-tokens)"
+            f"nothing to train on in {', '.join(corpus.sources)}: {counts['documents']} documents with text, no segment "
+            f"of at least {corpus.min_tokens} tokens (--min-tokens)"
         )
     logger.info(
-        "tokenised %(documents)d documents into %(segments)d segments of %(tokens)d tokens; left out %(left_out)d shorter ones",
+        "%(documents)d documents: %(segments)d segments, %(tokens)d tokens; %(left_out)d segments too short, left out",
         counts,
     )
     write_json(folder / DESCRIPTION, counts)
@@ -122,8 +124,8 @@ def _write(corpus: Corpus, tokenizer: Any, vocab_size: int, folder: Path) -> Non
 
 def _encode(texts: Iterator[str], tokenizer: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Token ids and word starts of each text that has tokens."""
-    for group in batched(texts, TEXTS_AT_A_TIME):
-        encoded = tokenizer(list(group), add_special_tokens=False, return_attention_mask=False, verbose=False)
+    while group := list(islice(texts, TEXTS_AT_A_TIME)):
+        encoded = tokenizer(group, add_special_tokens=False, return_attention_mask=False, verbose=False)
         for encoding in encoded.encodings:
             words = np.array(encoding.word_ids, dtype=float)  # a token outside any word is nan, which differs from all
             if len(words):
@@ -150,5 +152,3 @@ def cut(starts: np.ndarray, limit: int) -> list[tuple[int, int]]:
 
 def _token_dtype(vocab_size: int) -> Any:
     return np.uint16 if vocab_size <= 1 << 16 else np.uint32
-
-

@@ -1,0 +1,16 @@
+"""Pre-train an encoder for retrieval with DupMAE's objective (Eq. 1-9).
+
+    python -m pyserini_dupmae.training.pretrain --from bert-base-uncased --data wiki.jsonl --output OUT
+    torchrun --nproc_per_node 8 -m pyserini_dupmae.training.pretrain ... --bf16
+
+OUT is then a plain masked LM, the ``--from`` of ``pyserini_dupmae.init``, with the decoder's weights beside it. The
+same command with ``--resume`` goes on after an interruption. Every option of the Hugging Face Trainer can be given.
+"""
+
+from __future__ import annotations
+
+from pyserini_dupmae.errors import run_command
+from pyserini_dupmae.training.pretrain.command import main
+
+if __name__ == "__main__":
+    run_command(main)

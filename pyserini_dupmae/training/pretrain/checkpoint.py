@@ -1,0 +1,122 @@
+"""What pre-training reads and writes: a plain masked LM, with the decoder's weights in a file beside it.
+
+A folder, be it a run's result or one of its checkpoints, loads with ``AutoModelForMaskedLM`` and is a ``--from`` of
+``pyserini_dupmae.init`` and of pre-training itself. ``pretrain.safetensors`` holds ``decoder.*`` and, when W^O is a
+matrix of its own, ``projection`` (|V|, d).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import atomic_path, remove
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.training.pretrain.backbone import require_supported
+from pyserini_dupmae.training.pretrain.objective import PretrainModel
+from pyserini_dupmae.training.pretrain.settings import PretrainSettings
+
+BESIDE = "pretrain.safetensors"
+
+
+def load_model(name: str, settings: PretrainSettings, from_scratch: bool = False) -> PretrainModel:
+    """The masked LM in a folder or on the Hub, with the decoder that lies beside it or a new one.
+
+    ``from_scratch`` takes the configuration of ``name`` and random weights. Says what was newly initialised.
+
+    Raises:
+        UserError: there is no such model, or it is not one that can be pre-trained.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load a model from {name!r}: {str(error).splitlines()[0]}") from None
+    require_supported(config.model_type, name)
+    if from_scratch:
+        return PretrainModel(AutoModelForMaskedLM.from_config(config), settings)
+    try:
+        lm, info = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"cannot load the weights of {name!r}: {str(error).splitlines()[0]}") from None
+    if info["missing_keys"]:
+        logger.info("newly initialised, since %s has none: %s", name, ", ".join(sorted(info["missing_keys"])))
+    model = PretrainModel(lm, settings)
+    beside = Path(name) / BESIDE
+    if beside.exists():
+        _load_beside(model, beside)
+    elif settings.decodes_cls or settings.own_projection:
+        logger.info("no %s beside the encoder: the decoder starts anew", BESIDE)
+    return model
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of the model ``name``; raises `UserError`."""
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load a tokenizer from {name!r}: {str(error).splitlines()[0]}") from None
+
+
+def save_model(model: PretrainModel, tokenizer: Any, folder: Path) -> None:
+    """Write the masked LM, its tokenizer and the weights beside it to ``folder``."""
+    model.lm.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    with atomic_path(folder / BESIDE) as temporary:
+        save_file(_beside(model), temporary)
+
+
+def restore(model: PretrainModel, folder: Path) -> None:
+    """Load what `save_model` wrote into ``model``, for a run that goes on."""
+    lm = type(model.lm).from_pretrained(folder)
+    model.lm.load_state_dict(lm.state_dict())
+    _load_beside(model, folder / BESIDE)
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """The newest complete checkpoint of a run, None when it has none; incomplete ones are deleted.
+
+    The Trainer's state is written last, so a checkpoint without it was cut short by a kill.
+    """
+    found: dict[int, Path] = {}
+    for folder in output.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        try:
+            found[int(json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"])] = folder
+        except (OSError, ValueError, KeyError):
+            logger.info("deleting %s, which was not written to its end", folder)
+            remove(folder)
+    return found[max(found)] if found else None
+
+
+def _beside(model: PretrainModel) -> dict[str, Tensor]:
+    return {name: value.contiguous() for name, value in model.state_dict().items() if not name.startswith("lm.")}
+
+
+def _load_beside(model: PretrainModel, path: Path) -> None:
+    """Load the decoder (and W^O) from ``path``; a part that only one side has is said, a wrong shape is an error."""
+    try:
+        saved = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot read {path} ({error}); delete it to start with a new decoder") from None
+    wanted = _beside(model)
+    for name in saved.keys() & wanted.keys():
+        if saved[name].shape != wanted[name].shape:
+            raise UserError(
+                f"{path}: {name} has the shape {tuple(saved[name].shape)}, but this encoder needs "
+                f"{tuple(wanted[name].shape)}; delete the file to start with a new decoder"
+            )
+    new = sorted({name.split(".")[0] for name in wanted.keys() - saved.keys()})
+    unused = sorted({name.split(".")[0] for name in saved.keys() - wanted.keys()})
+    if new:
+        logger.info("not in %s and newly initialised: %s", path, ", ".join(new))
+    if unused:
+        logger.info("in %s but not used by these settings: %s", path, ", ".join(unused))
+    model.load_state_dict({name: value for name, value in saved.items() if name in wanted}, strict=False)

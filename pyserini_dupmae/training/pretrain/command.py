@@ -1,0 +1,191 @@
+"""The command line of pre-training, and the run it starts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import HfArgumentParser, TrainingArguments, set_seed
+from transformers.trainer_utils import IntervalStrategy
+
+from pyserini_dupmae import log
+from pyserini_dupmae.cli import positive_int
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import remove, write_json
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.training.pretrain import checkpoint
+from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
+from pyserini_dupmae.training.pretrain.segments import hold_out
+from pyserini_dupmae.training.pretrain.settings import PRESETS, PretrainSettings, from_preset
+from pyserini_dupmae.training.pretrain.sources import SOURCE_HELP
+from pyserini_dupmae.training.pretrain.tokens import Corpus, tokenise
+from pyserini_dupmae.training.pretrain.trainer import PretrainTrainer
+
+RUN, TOKENS, RESULT = "run.json", "tokens", "pretrain.json"
+"""In the output folder: what the run was started with, its token files, and the record that is written last."""
+
+
+@dataclass
+class PretrainArguments(TrainingArguments):
+    """The Trainer's options with defaults for pre-training."""
+
+    learning_rate: float = field(default=1e-4, metadata={"help": "peak learning rate"})
+    weight_decay: float = field(default=0.01, metadata={"help": "weight decay of AdamW"})
+    warmup_steps: float = field(default=0.1, metadata={"help": "warm-up: steps, or below 1 a fraction of the run"})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "texts a process and step"})
+    per_device_eval_batch_size: int = field(default=32, metadata={"help": "held-out texts a process and step"})
+    eval_strategy: str = field(default="steps", metadata={"help": "when to evaluate: no, steps or epoch"})
+    eval_steps: float | None = field(default=1000, metadata={"help": "steps between evaluations"})
+    eval_on_start: bool = field(default=True, metadata={"help": "evaluate before the first step"})
+    logging_steps: float = field(default=50, metadata={"help": "steps between log lines"})
+    save_steps: float = field(default=1000, metadata={"help": "steps between checkpoints"})
+    save_total_limit: int | None = field(default=2, metadata={"help": "checkpoints kept"})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "has no meaning here"})
+    ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "all parameters are used"})
+    dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and run; raises `UserError`."""
+    log.show()
+    training, options = _parse(argv)
+    changes = {item.name: getattr(options, item.name) for item in fields(PretrainSettings) if item.name in options}
+    pretrain(options, from_preset(options.preset, changes), training)
+
+
+def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: TrainingArguments) -> None:
+    """Run pre-training and write the result to ``training.output_dir``; raises `UserError`."""
+    output = Path(training.output_dir)
+    if training.n_gpu > 1:
+        raise UserError(
+            f"{training.n_gpu} GPUs for one process; start with torchrun --nproc_per_node {training.n_gpu} -m"
+        )
+    started_with = _started_with(options, settings, training)
+    with training.main_process_first(desc="looking at the output folder"):
+        resumed = _resume_from(output, started_with, options.resume, options.overwrite)
+    tokenizer = checkpoint.load_tokenizer(options.source)
+    specials = Specials.of(tokenizer)
+    set_seed(training.seed)
+    model = checkpoint.load_model(options.source, settings, options.from_scratch)
+    corpus = Corpus(tuple(options.data), _max_length(options, model), options.min_tokens, tuple(options.fields))
+    with training.main_process_first(desc="tokenising"):
+        files = tokenise(corpus, tokenizer, model.config.vocab_size, Path(options.cache or output / TOKENS))
+    train, held_out = hold_out(files, options.eval_documents, training.seed)
+    if held_out is None:
+        training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
+    logger.info("%d segments to train on, %d held out", len(train), len(held_out or ()))
+    trainer = PretrainTrainer(
+        model,
+        tokenizer,
+        args=training,
+        train_dataset=train,
+        eval_dataset=held_out,
+        data_collator=PretrainCollator(settings, specials, model.config.vocab_size, training.seed),
+    )
+    if trainer.is_world_process_zero():
+        write_json(output / RUN, started_with)
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    losses = trainer.evaluate() if held_out else {}
+    trainer.save_model()
+    if trainer.is_world_process_zero():
+        record = {"run": started_with, "steps": trainer.state.global_step, "losses": losses}
+        record |= {"history": trainer.state.log_history}
+        record |= {"torch": torch.__version__, "transformers": transformers.__version__}
+        write_json(output / RESULT, record)
+        logger.info("done; next: python -m pyserini_dupmae.init --from %s --output DIR", output)
+
+
+def _parse(argv: Sequence[str] | None) -> tuple[PretrainArguments, argparse.Namespace]:
+    parser = HfArgumentParser(
+        PretrainArguments,
+        prog="python -m pyserini_dupmae.training.pretrain",
+        description="Pre-train an encoder with DupMAE's objective. The Trainer's options follow this command's own.",
+        allow_abbrev=False,
+        conflict_handler="resolve",
+    )
+    run = parser.add_argument_group("the run")
+    run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a masked LM: a folder or a name")
+    run.add_argument("--output", "--output_dir", "--output-dir", dest="output_dir", required=True, metavar="DIR")
+    run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    run.add_argument("--fields", nargs="+", default=[], help="fields of a record that make its text")
+    run.add_argument("--from-scratch", action="store_true", help="random weights; only the configuration is --from's")
+    run.add_argument(
+        "--max-length", type=positive_int, default=150, help="tokens of a segment, [CLS] and [SEP] included"
+    )
+    run.add_argument("--min-tokens", type=positive_int, default=5, help="leave out segments of fewer tokens")
+    run.add_argument("--eval-documents", type=int, default=1000, help="documents held out, at most a tenth; 0: none")
+    run.add_argument("--cache", metavar="DIR", help="where token files are kept (default: OUTPUT/tokens)")
+    run.add_argument("--resume", action="store_true", help="go on from the last complete checkpoint, if there is one")
+    run.add_argument("--overwrite", action="store_true", help="delete what is in the output folder")
+    group = parser.add_argument_group("the objective (docs/pretraining.md)")
+    group.add_argument("--preset", choices=PRESETS, default="released", help="defaults of the options below")
+    for item in fields(PretrainSettings):
+        flag = "--" + item.name.replace("_", "-")
+        kind = type(item.default)
+        group.add_argument(
+            flag, type=kind, choices=item.metadata.get("choices"), default=argparse.SUPPRESS, help=item.metadata["help"]
+        )
+    try:
+        training, options = parser.parse_args_into_dataclasses(args=list(sys.argv[1:] if argv is None else argv))
+    except (ValueError, ImportError, RuntimeError) as error:  # what TrainingArguments raises for options that cannot be
+        raise UserError(str(error).splitlines()[0]) from None
+    return training, options
+
+
+def _started_with(
+    options: argparse.Namespace, settings: PretrainSettings, training: TrainingArguments
+) -> dict[str, Any]:
+    """What decides a run's steps; resuming it with anything else would be another run."""
+    of_options = ("source", "from_scratch", "data", "fields", "max_length", "min_tokens", "eval_documents")
+    of_trainer = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
+    of_trainer += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
+    run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in of_trainer}
+    return run | asdict(settings)
+
+
+def _resume_from(output: Path, started_with: dict[str, Any], resume: bool, overwrite: bool) -> Path | None:
+    """The checkpoint to go on from, None to start anew.
+
+    Raises:
+        UserError: the folder holds something that would be lost, or a run with other options.
+    """
+    present = [path for path in output.glob("*") if path.name not in (RUN, TOKENS)]
+    if not resume:
+        if present and not overwrite:
+            raise UserError(f"{output} is not empty; add --resume to go on with its run, or --overwrite to delete it")
+        if present and not (output / RUN).exists():
+            raise UserError(
+                f"{output} holds something else than a pre-training run; it is not deleted, give another folder"
+            )
+        for path in present:
+            remove(path)
+        return None
+    found = checkpoint.last_checkpoint(output)
+    if found is not None:
+        before = json.loads((output / RUN).read_text(encoding="utf-8"))
+        for name, value in started_with.items():
+            if before.get(name) != value:
+                raise UserError(
+                    f"the run in {output} has {name} {before.get(name)!r}, but this command {value!r}; give the "
+                    "options it was started with, or --overwrite instead of --resume to start anew"
+                )
+    return found
+
+
+def _max_length(options: argparse.Namespace, model: checkpoint.PretrainModel) -> int:
+    config = model.config
+    offset = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type else 0
+    limit = config.max_position_embeddings - offset
+    if not options.min_tokens + 2 <= options.max_length <= limit:
+        raise UserError(
+            f"--max-length {options.max_length} does not fit: the model takes {limit} tokens, and --min-tokens "
+            f"{options.min_tokens} and two special tokens have to fit in"
+        )
+    return options.max_length
