@@ -37,3 +37,8 @@ def fail(message: str) -> None:
     """Print ``message`` as an error and exit with status 2."""
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(USER_ERROR_STATUS)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what a library's error says, or its type: for a message of one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -61,3 +61,8 @@ def sync(path: Path) -> None:
         if file.is_file():
             with open(file, "rb") as stream:
                 os.fsync(stream.fileno())
+
+
+def user_cache() -> Path:
+    """The package's folder in the user's cache: below ``XDG_CACHE_HOME``, by default ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyserini_dupmae"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from transformers.utils import logging
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.errors import UserError, first_line
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.modeling.model import DupMAEModel
@@ -42,10 +45,11 @@ def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> Loaded
         ) from None
     _require_dupmae(name)
     try:
-        model = DupMAEModel.from_pretrained(name, dtype=torch.float32).eval()
+        with quiet_transformers():
+            model = DupMAEModel.from_pretrained(name, dtype=torch.float32).eval()
         _ = model.tokenizer
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"cannot load the DupMAE model {name!r}: {_first_line(error)}") from None
+        raise UserError(f"cannot load the DupMAE model {name!r}: {first_line(error)}") from None
     identity = ModelIdentity.of(model)
     return LoadedModel(model.to(device=target, dtype=DTYPES[dtype]), identity)
 
@@ -54,12 +58,7 @@ def _require_dupmae(name: str) -> None:
     try:
         config, _ = DupMAEConfig.get_config_dict(name)
     except (OSError, ValueError) as error:
-        if Path(name).is_dir():
-            raise UserError(f"the folder {name!r} holds no model ({_first_line(error)})") from None
-        raise UserError(
-            f"no model {name!r}: there is no such folder, and it cannot be had from the Hugging Face Hub "
-            f"({_first_line(error)})"
-        ) from None
+        raise no_model(name, error) from None
     kind = config.get("model_type")
     if kind is None:
         raise UserError(f"{name!r} holds no model (no config.json that says which)")
@@ -68,6 +67,30 @@ def _require_dupmae(name: str) -> None:
             f"{name!r} is a model of type {kind!r}, not a DupMAE model; make one from it with: "
             f"python -m pyserini_dupmae.init --from {name} --output DIR"
         )
+
+
+def no_model(name: str, error: Exception) -> UserError:
+    """What to raise when transformers found no model ``name``."""
+    if Path(name).is_dir():
+        return UserError(f"the folder {name!r} holds no model ({first_line(error)})")
+    return UserError(
+        f"no model {name!r}: there is no such folder, and it cannot be had from the Hugging Face Hub "
+        f"({first_line(error)})"
+    )
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers from reporting on the weights that it loads; what matters of it the package says itself."""
+    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if progress:
+            logging.enable_progress_bar()
 
 
 def is_dupmae_folder(name: str) -> bool:
@@ -79,7 +102,3 @@ def is_dupmae_folder(name: str) -> bool:
         )
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

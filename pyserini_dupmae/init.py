@@ -1,0 +1,80 @@
+"""Make a DupMAE model from a masked-LM or headless checkpoint: ``python -m pyserini_dupmae.init``.
+
+For example::
+
+    python -m pyserini_dupmae.init --from bert-base-uncased --output DIR --cls-dim 384 --top-k 384
+
+writes a model that ``AutoModel.from_pretrained(DIR)`` takes once ``pyserini_dupmae.modeling`` is imported. It is a
+starting point: what the checkpoint lacks is said on the log, and wants training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+from pathlib import Path
+
+from pyserini_dupmae.cli import positive_int
+from pyserini_dupmae.errors import UserError, run_command
+from pyserini_dupmae.files import atomic_path
+from pyserini_dupmae.log import show
+from pyserini_dupmae.modeling.configuration import OT_HEADS
+from pyserini_dupmae.modeling.initialise import initialise
+from pyserini_dupmae.modeling.loading import quiet_transformers
+from pyserini_dupmae.representation import ACTIVATIONS
+
+# The same names as DupMAEConfig's arguments, which have the same meaning.
+SETTINGS = (
+    "cls_dim",
+    "top_k",
+    "ot_head",
+    "activation",
+    "sep_is_ordinary",
+    "query_max_length",
+    "doc_max_length",
+)
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    args = _parser().parse_args()
+    show()
+    if args.output.exists() and not args.overwrite:
+        raise UserError(f"{args.output} exists; give another --output, or --overwrite to replace it")
+    model = initialise(args.source, args.seed, **{name: getattr(args, name) for name in SETTINGS})
+    try:
+        with atomic_path(args.output) as temporary, quiet_transformers():
+            model.save_pretrained(temporary)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"cannot write {args.output}: {error.strerror or error}; give another --output") from None
+    print(f"{args.output}: {sum(parameter.numel() for parameter in model.parameters()):,} parameters")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pyserini_dupmae.init", description="Make a DupMAE model from a BERT-family checkpoint."
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="NAME_OR_DIR",
+        help="a folder, or a name on the Hugging Face Hub",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
+    parser.add_argument("--cls-dim", type=positive_int, default=384, help="d' of Eq. 10 (default: 384)")
+    parser.add_argument("--top-k", type=positive_int, default=384, help="k of Eq. 11 (default: 384)")
+    parser.add_argument("--ot-head", choices=OT_HEADS, default="mlm", help="W^O of Eq. 6 (default: mlm)")
+    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="over mu (default: relu)")
+    parser.add_argument("--sep-is-ordinary", action="store_true", help="let [SEP] count in mu")
+    parser.add_argument("--query-max-length", type=positive_int, default=32, help="tokens of a query (default: 32)")
+    parser.add_argument("--doc-max-length", type=positive_int, default=144, help="tokens of a document (default: 144)")
+    parser.add_argument("--seed", type=int, default=0, help="of W^cls where it cuts the [CLS] (default: 0)")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,173 @@
+"""A DupMAE model from any masked-LM or headless checkpoint of a BERT-family encoder."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+
+from pyserini_dupmae.errors import UserError, first_line
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.modeling.configuration import DupMAEConfig
+from pyserini_dupmae.modeling.loading import no_model, quiet_transformers
+from pyserini_dupmae.modeling.model import DupMAEModel
+
+
+class HeadNames(NamedTuple):
+    """Where a type of masked-LM model keeps the two layers before its decoder."""
+
+    dense: str
+    layer_norm: str
+
+
+_ROBERTA = HeadNames("lm_head.dense", "lm_head.layer_norm")
+MASKED_LM_HEADS = {
+    "bert": HeadNames("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
+    "distilbert": HeadNames("vocab_transform", "vocab_layer_norm"),
+    "mpnet": _ROBERTA,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+}
+
+
+def initialise(source: str, seed: int = 0, **settings: Any) -> DupMAEModel:
+    """Make a DupMAE model from the checkpoint ``source``, a folder or a name on the Hugging Face Hub.
+
+    What the checkpoint lacks is initialised and said on the log; ``seed`` decides W^cls where it cuts the [CLS].
+
+    Args:
+        settings: arguments of `DupMAEConfig` other than the encoder and what the tokenizer decides.
+
+    Raises:
+        UserError: there is no such checkpoint, it is of a type or in a format that cannot be used, or a setting is
+            out of range.
+    """
+    checkpoint, missing = _load_masked_lm(source)
+    tokenizer = _load_tokenizer(source)
+    config = _configure(checkpoint, tokenizer, settings)
+    model = DupMAEModel(config).eval()
+    model.encoder.load_state_dict(checkpoint.base_model.state_dict())
+    _set_cls_projection(model.cls_projection, config, seed)
+    if config.ot_head == "linear":
+        _set_linear_head(model)
+    elif missing:
+        _set_new_head(model, missing)
+    else:
+        _copy_head(model, checkpoint)
+    model.tokenizer = tokenizer
+    return model
+
+
+def _load_masked_lm(source: str) -> tuple[nn.Module, list[str]]:
+    """The checkpoint with its masked-LM head, and the parameters of the head that it does not have."""
+    try:
+        kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
+    except (OSError, ValueError) as error:
+        raise no_model(source, error) from None
+    if kind not in MASKED_LM_HEADS:
+        raise UserError(
+            f"{source!r} is a model of type {kind!r}; a DupMAE model can be made from {', '.join(MASKED_LM_HEADS)}"
+        )
+    try:
+        with quiet_transformers():
+            checkpoint, info = AutoModelForMaskedLM.from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"cannot load {source!r} (only safetensors are read): {first_line(error)}") from None
+    encoder = checkpoint.base_model_prefix + "."
+    if lost := sorted(name for name in info["missing_keys"] if name.startswith(encoder)):
+        raise UserError(
+            f"{source!r} lacks {len(lost)} parameters of its encoder, {lost[0]} for one; it is not complete"
+        )
+    return checkpoint, sorted(info["missing_keys"])
+
+
+def _load_tokenizer(source: str) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{source!r} has no tokenizer: {first_line(error)}") from None
+    if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+        raise UserError(f"the tokenizer of {source!r} has no [CLS] or no [SEP] token")
+    return tokenizer
+
+
+def _configure(checkpoint: nn.Module, tokenizer: Any, settings: dict[str, Any]) -> DupMAEConfig:
+    try:
+        config = DupMAEConfig(
+            checkpoint.config,
+            cls_token_id=tokenizer.cls_token_id,
+            sep_token_id=tokenizer.sep_token_id,
+            vocab_limit=min(len(tokenizer), checkpoint.config.vocab_size),
+            **settings,
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if config.cls_dim > config.hidden_size:
+        raise UserError(
+            f"cls_dim is {config.cls_dim}, but the encoder's hidden states have only {config.hidden_size} dimensions; "
+            f"give --cls-dim {config.hidden_size} or less"
+        )
+    return config
+
+
+@torch.no_grad()
+def _set_cls_projection(projection: nn.Linear, config: DupMAEConfig, seed: int) -> None:
+    if config.cls_dim == config.hidden_size:
+        nn.init.eye_(projection.weight)
+        logger.info("W^cls: new, the identity (%d dimensions)", config.cls_dim)
+        return
+    generator = torch.Generator().manual_seed(seed)
+    nn.init.orthogonal_(projection.weight, generator=generator)
+    logger.info(
+        "W^cls: new, %d random orthonormal directions of %d (seed %d); train it before use",
+        config.cls_dim,
+        config.hidden_size,
+        seed,
+    )
+
+
+@torch.no_grad()
+def _set_linear_head(model: DupMAEModel) -> None:
+    model.ot_head.output.weight.copy_(model.get_input_embeddings().weight)
+    logger.info("W^O: new, a copy of the input embeddings (%d x %d)", model.config.hidden_size, model.config.vocab_size)
+
+
+@torch.no_grad()
+def _copy_head(model: DupMAEModel, checkpoint: nn.Module) -> None:
+    names = MASKED_LM_HEADS[model.config.encoder.model_type]
+    model.ot_head.dense.load_state_dict(checkpoint.get_submodule(names.dense).state_dict())
+    model.ot_head.layer_norm.load_state_dict(checkpoint.get_submodule(names.layer_norm).state_dict())
+    decoder = checkpoint.get_output_embeddings()
+    model.ot_head.output.bias.copy_(decoder.bias)
+    model.ot_head.output.weight.copy_(decoder.weight)  # a tied one stays what it is
+    logger.info("W^O: the checkpoint's masked-LM head")
+
+
+@torch.no_grad()
+def _set_new_head(model: DupMAEModel, missing: list[str]) -> None:
+    """A head under which a token's own hidden state points at the token, and chance does not count.
+
+    The hidden states pass through but for the activation and the LayerNorm, after which they have length sqrt(d). A
+    logit against an unrelated embedding e then has about the standard deviation |e|, and the largest of |V| such
+    reaches about t = |e| sqrt(2 ln |V|) (the universal threshold of Donoho and Johnstone, 1994). Logits are given in
+    units of t, less one: mu is positive for what stands out, and of an order that does not drown [CLS].
+    """
+    head, embeddings = model.ot_head, model.get_input_embeddings().weight
+    threshold = embeddings.square().sum(1).mean().sqrt().item() * math.sqrt(2 * math.log(len(embeddings)))
+    nn.init.eye_(head.dense.weight)
+    nn.init.zeros_(head.dense.bias)
+    nn.init.constant_(head.layer_norm.weight, 1 / threshold)
+    nn.init.zeros_(head.layer_norm.bias)
+    head.output.weight.copy_(embeddings)
+    nn.init.constant_(head.output.bias, -1)
+    logger.info(
+        "W^O: the checkpoint has no masked-LM head (no %s); new: dense the identity, LayerNorm %.3f and 0, the decoder "
+        "tied to the input embeddings with every bias at -1",
+        ", ".join(missing),
+        1 / threshold,
+    )
