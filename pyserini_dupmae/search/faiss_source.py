@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.index.faiss import import_faiss
 from pyserini_dupmae.queries import EncodedQuery
 from pyserini_dupmae.search.fusion import Candidates
 
@@ -28,14 +29,6 @@ def read_faiss(folder: str | Path) -> Any:
         raise UserError(f"FAISS cannot read {Path(folder) / 'index'}: {str(error).splitlines()[0]}") from None
 
 
-def import_faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise UserError("FAISS is not installed: pip install faiss-cpu, or faiss-gpu on a machine with a GPU") from None
-    return faiss
-
-
 class FaissSource:
     """A `fusion.DenseSource` over a FAISS index of inner products whose n-th vector is row n.
 
@@ -44,8 +37,8 @@ class FaissSource:
 
     def __init__(self, index: Any):
         self._faiss = import_faiss()
-        self.index = self._faiss.downcast_index(index)
-        self.flat = isinstance(self.index, self._faiss.IndexFlat)
+        self.index = index
+        self.flat = isinstance(self._faiss.downcast_index(index), self._faiss.IndexFlat)
         if self.index.metric_type != self._faiss.METRIC_INNER_PRODUCT:
             raise UserError("the FAISS index does not hold inner products; encode the collection with pyserini_dupmae")
         self._largest_norm = self._norms_maximum() if self.flat else math.inf

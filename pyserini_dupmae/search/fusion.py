@@ -12,7 +12,7 @@ is cut by exact scores, because a vector index may round differently in a batch,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -25,8 +25,10 @@ from pyserini_dupmae.queries import EncodedQuery
 
 # Shorter lists cost as much as these: most of a call is not spent on its results.
 FIRST_DEPTH = 128
-# Longer lists, as a share of the collection, cost more than the exact score of every document.
+# Longer lists, as a share of the collection, cost more than the exact score of every document; so do those of a query
+# with more terms, as a model with an untrained head makes them. Both measured on a collection of 18,600 documents.
 LONGEST_LIST = 0.25
+MOST_TERMS = 1500
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,16 @@ class ExactParts(Protocol):
 class Ranking:
     """The best documents of one query, best first: arrays (m,), m at most the hits asked for.
 
-    ``rows`` int64; ``scores``, ``cls_scores``, ``ot_scores`` float32; ``proved``: no other document belongs among those
-    that were to be certified; ``depth``: how long the lists were, or the size of the collection after a scan of it.
+    ``rows`` int64; ``scores``, ``cls_scores``, ``ot_scores`` float32; ``bound``: what a document that was not looked at
+    scores at most, infinity when an engine cannot tell; ``proved``: no such document belongs among those that were to
+    be certified; ``depth``: how long the lists were, or the size of the collection after a scan of it.
     """
 
     rows: np.ndarray
     scores: np.ndarray
     cls_scores: np.ndarray
     ot_scores: np.ndarray
+    bound: float
     proved: bool
     depth: int
 
@@ -139,54 +143,52 @@ class Fusion:
         """
         limits = Limits(hits, hits if certify is None else certify, max_depth)
         documents = len(self.exact.docids)
-        deepest = documents if max_depth is None else min(max_depth, documents)
+        deepest = min(max_depth or documents, documents)
         depth = min(max(hits, FIRST_DEPTH), deepest)
         rankings: dict[int, Ranking] = {}
-        waiting = range(len(queries))
+        waiting = list(range(len(queries)))
         while waiting:
-            if deepest == documents and depth >= LONGEST_LIST * documents:
-                depth = documents
-            found = self._search_to(depth, [queries[i] for i in waiting], limits, threads)
-            rankings.update(zip(waiting, (ranking for ranking, _ in found), strict=True))
+            scanned = [i for i in waiting if deepest == documents and self._is_cheaper_to_scan(queries[i], depth)]
+            listed = [i for i in waiting if i not in scanned]
+            scans = _in_threads(lambda i: self._scan(queries[i], limits), scanned, threads)
+            rankings.update(zip(scanned, scans, strict=True))
+            found = self._search_to(depth, [queries[i] for i in listed], limits, threads)
+            rankings.update(zip(listed, found, strict=True))
             if depth == deepest:
                 break
-            waiting = [i for i, (ranking, hope) in zip(waiting, found, strict=True) if hope and not ranking.proved]
+            waiting = [i for i in listed if not rankings[i].proved and rankings[i].bound < math.inf]
             depth = min(2 * depth, deepest)
         return [rankings[i] for i in range(len(queries))]
 
-    def _search_to(
-        self, depth: int, queries: list[EncodedQuery], limits: Limits, threads: int
-    ) -> list[tuple[Ranking, bool]]:
-        """One round for the ``queries``: each ranking, and whether longer lists could prove it."""
-        if depth == len(self.exact.docids):
-            return _in_threads(lambda query: (self._scan(query, limits), False), queries, threads)
-        nearest: Iterable[Candidates | None] = [None] * len(queries)
-        if self.dense is not None:
-            nearest = self.dense.top(queries, _with_margin(depth), threads)
-        return _in_threads(
-            lambda pair: self._threshold(*pair, depth, limits), list(zip(queries, nearest, strict=True)), threads
-        )
+    def _is_cheaper_to_scan(self, query: EncodedQuery, depth: int) -> bool:
+        has_many_terms = self.sparse is not None and len(query.token_ids) > MOST_TERMS
+        return has_many_terms or depth >= LONGEST_LIST * len(self.exact.docids)
 
     def _scan(self, query: EncodedQuery, limits: Limits) -> Ranking:
         rows = np.arange(len(self.exact.docids))
-        cls, ot = self.exact.parts(query, rows)
-        return self._rank(rows, cls, ot, -math.inf, len(self.exact.docids), limits)
+        return self._rank(rows, *self.exact.parts(query, rows), -math.inf, len(rows), limits)
 
-    def _threshold(
-        self, query: EncodedQuery, nearest: Candidates | None, depth: int, limits: Limits
-    ) -> tuple[Ranking, bool]:
+    def _search_to(self, depth: int, queries: list[EncodedQuery], limits: Limits, threads: int) -> list[Ranking]:
+        """The rankings that lists of length ``depth`` give."""
+        nearest: Sequence[Candidates | None] = [None] * len(queries)
+        if self.dense is not None and queries:
+            nearest = self.dense.top(queries, _with_margin(depth), threads)
+        pairs = list(zip(queries, nearest, strict=True))
+        return _in_threads(lambda pair: self._threshold(*pair, depth, limits), pairs, threads)
+
+    def _threshold(self, query: EncodedQuery, nearest: Candidates | None, depth: int, limits: Limits) -> Ranking:
         rows, cls, ot, bound = np.empty(0, np.int64), np.empty(0), np.empty(0), 0.0
         if nearest is not None:
             rows, cls, ot, bound = self._cut(query, nearest, depth)
         if self.sparse is not None:
             matching = self.sparse.top(query, depth)
             new = np.setdiff1d(matching.rows, rows, assume_unique=True)
-            new_cls, new_ot = self.exact.parts(query, new)
-            rows, cls, ot = np.concatenate([rows, new]), np.concatenate([cls, new_cls]), np.concatenate([ot, new_ot])
+            parts = self.exact.parts(query, new)
+            rows, cls, ot = (np.concatenate(pair) for pair in zip((rows, cls, ot), (new, *parts), strict=True))
             bound += matching.bound
             if self.dense is None and matching.bound == 0:
                 bound = -math.inf  # a document without a common token is no hit
-        return self._rank(rows, cls, ot, bound, depth, limits), bound < math.inf
+        return self._rank(rows, cls, ot, bound, depth, limits)
 
     def _cut(
         self, query: EncodedQuery, nearest: Candidates, n: int
@@ -225,6 +227,7 @@ class Fusion:
             scores=scores[best],
             cls_scores=cls[best].astype(np.float32),
             ot_scores=ot[best].astype(np.float32),
+            bound=bound,
             # Rounding is monotonic, so the score of a document below the bound cannot be above the rounded bound.
             proved=bound == -math.inf or bool(certified > np.float32(bound)),
             depth=depth,
