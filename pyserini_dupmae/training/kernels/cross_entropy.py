@@ -11,7 +11,7 @@ from pyserini_dupmae.training.kernels.blocks import block_size, compute_dtype
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
-    """The sum of -log softmax(hidden @ weight.T + bias)[label] over rows, a float32 scalar.
+    """The sum of -log softmax(hidden @ weight.T + bias)[label] over rows, a scalar, float32 or wider.
 
     Equal to ``F.cross_entropy(F.linear(hidden, weight, bias), labels, reduction="sum")``, but only a block of rows has
     its logits at a time. The gradients are made in the forward pass, while a block's logits are there: the backward
@@ -30,12 +30,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         dtype = compute_dtype(hidden)
         with torch.autocast(hidden.device.type, enabled=False):
             rows, matrix = hidden.to(dtype), weight.to(dtype)
-            total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-            gradients = _Gradients(hidden, weight, bias) if with_gradients else None
+            wide = torch.promote_types(dtype, torch.float32)
+            total = torch.zeros((), dtype=wide, device=hidden.device)
+            gradients = _Gradients(wide, hidden, weight, bias) if with_gradients else None
             size = block_size(len(matrix), rows.device)
             for start in range(0, len(rows), size):
                 block = slice(start, start + size)
-                logits = (rows[block] @ matrix.T).float()  # (n, |V|)
+                logits = (rows[block] @ matrix.T).to(wide)  # (n, |V|)
                 if bias is not None:
                     logits += bias
                 logits -= logits.amax(dim=1, keepdim=True)
@@ -55,16 +56,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _Gradients:
-    """The gradients of the sum in float32, filled block by block.
+    """The gradients of the sum in the dtype ``wide``, filled block by block.
 
     With respect to the logits they are mass / normaliser minus one at the label. The quotient is never formed: the
     normaliser divides the d columns of a factor instead of the |V| columns of the logits.
     """
 
-    def __init__(self, hidden: Tensor, weight: Tensor, bias: Tensor | None):
-        self.hidden = torch.empty_like(hidden, dtype=torch.float32)
-        self.weight = torch.zeros_like(weight, dtype=torch.float32)
-        self.bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
+    def __init__(self, wide: torch.dtype, hidden: Tensor, weight: Tensor, bias: Tensor | None):
+        self.hidden = torch.empty_like(hidden, dtype=wide)
+        self.weight = torch.zeros_like(weight, dtype=wide)
+        self.bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
 
     def add(self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, matrix: Tensor, labels: Tensor) -> None:
         """Add a block of n rows: ``mass`` (n, |V|), ``normaliser`` and ``labels`` (n,), ``rows`` (n, d)."""
@@ -75,11 +76,11 @@ class _Gradients:
             self.bias.index_add_(0, labels, -ones)
         mass = mass.to(rows.dtype)
         self.hidden[block] = (mass @ matrix) / normaliser[:, None] - matrix[labels]
-        if rows.dtype == torch.float32:
+        if rows.dtype == self.weight.dtype:
             self.weight.addmm_(mass.T, scaled)
         else:
             self.weight += mass.T @ scaled
-        self.weight.index_add_(0, labels, -rows.float())
+        self.weight.index_add_(0, labels, -rows.to(self.weight.dtype))
 
     def tensors(self, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
         """The gradients in the dtypes of ``inputs`` (hidden, weight, bias)."""

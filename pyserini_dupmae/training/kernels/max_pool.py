@@ -47,14 +47,14 @@ class _VocabularyMaxPool(torch.autograd.Function):
                         best[text, start : start + size] = top.indices + first
                     first += count
         ctx.save_for_backward(tokens, weight, best)
-        ctx.dtype = dtype
         return pooled
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         tokens, weight, best = ctx.saved_tensors
         entry, text = upstream.T.nonzero(as_tuple=True)  # sorted by vocabulary entry
-        value = upstream[text, entry].float()
+        wide = torch.promote_types(upstream.dtype, torch.float32)
+        value = upstream[text, entry].to(wide)
         row = best[text, entry].long()
         by_row = row.argsort(stable=True)
         to_tokens = _weighted_sums(weight, entry[by_row], value[by_row], row[by_row], len(tokens))
@@ -65,7 +65,7 @@ class _VocabularyMaxPool(torch.autograd.Function):
 def _weighted_sums(table: Tensor, chosen: Tensor, factors: Tensor, groups: Tensor, size: int) -> Tensor:
     """``out[g]`` = the sum of factors[i] * table[chosen[i]] over i with groups[i] = g; ``groups`` is sorted.
 
-    ``table`` (T, d), the others (n,); returns (size, d) float32. No (n, d) tensor is made.
+    ``table`` (T, d), the others (n,); returns (size, d) in the dtype of ``factors``. No (n, d) tensor is made.
     """
     offsets = torch.searchsorted(groups, torch.arange(size, device=groups.device))
-    return F.embedding_bag(chosen, table.float(), offsets, mode="sum", per_sample_weights=factors)
+    return F.embedding_bag(chosen, table.to(factors.dtype), offsets, mode="sum", per_sample_weights=factors)

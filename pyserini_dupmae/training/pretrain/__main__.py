@@ -9,8 +9,10 @@ same command with ``--resume`` goes on after an interruption. Every option of th
 
 from __future__ import annotations
 
+from pyserini_dupmae import log
 from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.training.pretrain.command import main
 
 if __name__ == "__main__":
+    log.show()
     run_command(main)

@@ -15,7 +15,6 @@ import transformers
 from transformers import HfArgumentParser, TrainingArguments, set_seed
 from transformers.trainer_utils import IntervalStrategy
 
-from pyserini_dupmae import log
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.files import remove, write_json
@@ -54,7 +53,6 @@ class PretrainArguments(TrainingArguments):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and run; raises `UserError`."""
-    log.show()
     training, options = _parse(argv)
     changes = {item.name: getattr(options, item.name) for item in fields(PretrainSettings) if item.name in options}
     pretrain(options, from_preset(options.preset, changes), training)

@@ -21,7 +21,7 @@ Batch = dict[str, Tensor]
 
 @dataclass
 class Encoded:
-    """The masked text: ``hidden`` (B, L, d), its last hidden states, and ``states``, these after the head's transform."""
+    """A masked text's last hidden states ``hidden`` (B, L, d), and ``states``, these after the head's transform."""
 
     hidden: Tensor
     states: Tensor
@@ -102,7 +102,8 @@ class PretrainModel(nn.Module):
 
     def bow_loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """Eq. 8: the sum over texts of the cross-entropy of their unique tokens under softmax(mu)."""
-        mu = self.bag_of_words(encoded, batch).float()
+        mu = self.bag_of_words(encoded, batch)
+        mu = mu.to(torch.promote_types(mu.dtype, torch.float32))
         empty = torch.isneginf(mu).all(dim=1, keepdim=True)  # every token was masked: nothing to learn from
         log_probabilities = mu.masked_fill(empty, 0.0).log_softmax(dim=-1)
         return -(self.bow_target(batch) * ~empty * log_probabilities).sum()

@@ -112,7 +112,7 @@ def _write(corpus: Corpus, tokenizer: Any, vocab_size: int, folder: Path) -> Non
             counts["documents"] += 1
     if not counts["segments"]:
         raise UserError(
-            f"nothing to train on in {', '.join(corpus.sources)}: {counts['documents']} documents with text, no segment "
+            f"nothing to train on in {', '.join(corpus.sources)}: {counts['documents']} texts, no segment "
             f"of at least {corpus.min_tokens} tokens (--min-tokens)"
         )
     logger.info(
