@@ -103,7 +103,7 @@ def _collection_files(corpus: Path) -> list[Path]:
 
 
 def _format(path: Path) -> str:
-    """The suffix that tells the format, without that of a compression; MS MARCO v2 has none, msmarco_v2_passage_00.gz."""
+    """The suffix that tells the format, without that of a compression; MS MARCO v2 has msmarco_v2_passage_00.gz."""
     return Path(path.stem).suffix or ".jsonl" if path.suffix in COMPRESSIONS else path.suffix
 
 

@@ -25,7 +25,7 @@ class Finished:
 
 @pytest.fixture
 def encode(capsys: pytest.CaptureFixture[str], tiny_model_dir: Path, tmp_path: Path) -> Callable[..., Finished]:
-    """``encode(corpus, "--store-only", input=["--on-error", "skip"], encoder=["--top-k", "8"])``, to ``tmp_path/out``."""
+    """``encode(corpus, "--store-only", encoder=("--top-k", "8"))`` writes to ``tmp_path/out``."""
 
     def run(
         corpus: Path,
