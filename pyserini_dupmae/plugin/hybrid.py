@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import faiss
+
 from pyserini_dupmae import log
 from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.errors import UserError
@@ -118,7 +120,7 @@ def _open(dense_searcher: Any, sparse_searcher: Any) -> Sources:
         raise UserError("the two sides have different models")
     if sparse_searcher.min_idf > 0:
         raise UserError(f"--min-idf {sparse_searcher.min_idf} drops terms")
-    if not IndexInfo.read(dense_searcher.index_dir).flat:
+    if not isinstance(faiss.downcast_index(dense_searcher.index), faiss.IndexFlat):
         raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat")
     return open_sources(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pyserini_dupmae import DupMAEModel
 
@@ -60,15 +61,14 @@ def parts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The two parts of Eq. 12 for every query and document, float64: (Q, D) each."""
     model = DupMAEModel.from_pretrained(tiny_model_dir)
-    documents = [model.encode_texts([text]) for _, text in corpus]
-    dense, sparse = np.empty((len(topics), len(corpus))), np.empty((len(topics), len(corpus)))
-    for i, (_, text) in enumerate(topics):
-        query = model.encode_texts([text], max_length=model.config.query_max_length, full_bow=True)
-        for j, document in enumerate(documents):
-            dense[i, j] = (query.cls[0].double() @ document.cls[0].double()).item()
-            mu = query.bow[0, document.token_ids[0]].double()
-            sparse[i, j] = (mu * document.weights[0].double()).sum().item()
-    return dense, sparse
+    queries = model.encode_texts([text for _, text in topics], model.config.query_max_length, full_bow=True)
+    dense, sparse = [], []
+    for start in range(0, len(corpus), 32):
+        documents = model.encode_texts([text for _, text in corpus[start : start + 32]])
+        dense.append(queries.cls.double() @ documents.cls.double().T)
+        matched = queries.bow.double()[:, documents.token_ids]  # (Q, 32, k)
+        sparse.append((matched * documents.weights.double()).sum(dim=-1))
+    return torch.cat(dense, dim=1).numpy(), torch.cat(sparse, dim=1).numpy()
 
 
 @pytest.fixture(scope="session")

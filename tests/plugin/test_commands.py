@@ -23,11 +23,21 @@ from pyserini_dupmae.plugin.hooks import is_dupmae
 
 # Pyserini's commands choose by these substrings of the path; "ance" is in "balance".
 NAMES = ["model", "balance", "my-dpr-model", "sentence-bert"]
+DOCUMENTS = 20
 
 
 @pytest.fixture(params=NAMES)
 def model_anywhere(request: pytest.FixtureRequest, tiny_model_dir: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_model_dir, tmp_path / request.param))
+
+
+@pytest.fixture
+def some_documents(corpus_file: Path, tmp_path: Path) -> Path:
+    """The first `DOCUMENTS` of the corpus."""
+    path = tmp_path / "some.jsonl"
+    lines = corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:DOCUMENTS]), encoding="utf-8")
+    return path
 
 
 def ranked(run: list[tuple[str, float]]) -> list[float]:
@@ -80,25 +90,39 @@ def test_impact_command_ranks_by_the_bag_of_words(
 
 
 def test_encode_command_writes_the_cls_part(
-    model_anywhere: Path, corpus: list, corpus_file: Path, pyserini_command: Callable, tmp_path: Path
+    model_anywhere: Path, some_documents: Path, corpus: list, pyserini_command: Callable, tmp_path: Path
 ):
     output = ["output", "--embeddings", tmp_path / "out", "--to-faiss"]
-    encoder = ["encoder", "--encoder", model_anywhere, "--device", "cpu", "--dimension", 16, "--batch-size", 50]
-    pyserini_command("pyserini.encode", "input", "--corpus", corpus_file, "--delimiter", "\0", *output, *encoder)
+    encoder = ["encoder", "--encoder", model_anywhere, "--device", "cpu", "--dimension", 16, "--batch-size", 8]
+    pyserini_command("pyserini.encode", "input", "--corpus", some_documents, "--delimiter", "\0", *output, *encoder)
     index = faiss.read_index(str(tmp_path / "out" / "index"))
     model = DupMAEModel.from_pretrained(model_anywhere)
-    expected = np.concatenate([model.encode_texts([text]).cls.numpy() for _, text in corpus])
+    expected = np.concatenate([model.encode_texts([text]).cls.numpy() for _, text in corpus[:DOCUMENTS]])
     np.testing.assert_allclose(index.reconstruct_n(0, index.ntotal), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_encode_command_takes_the_encoder_class(
-    tiny_model_dir: Path, corpus_file: Path, pyserini_command: Callable, tmp_path: Path
+    tiny_model_dir: Path, some_documents: Path, pyserini_command: Callable, tmp_path: Path
 ):
     encoder = ["encoder", "--encoder", tiny_model_dir, "--device", "cpu", "--encoder-class", "dupmae"]
     output = ["output", "--embeddings", tmp_path / "out"]
-    pyserini_command("pyserini.encode", "input", "--corpus", corpus_file, "--delimiter", "\0", *output, *encoder)
+    pyserini_command("pyserini.encode", "input", "--corpus", some_documents, "--delimiter", "\0", *output, *encoder)
     lines = (tmp_path / "out" / "embeddings.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(json.loads(lines[0])["vector"]) == 16
+
+
+def test_switched_off_the_encoder_class_is_unknown(
+    tiny_model_dir: Path, some_documents: Path, python: Callable, tmp_path: Path
+):
+    # Nobody prepares Java for Pyserini then, so the test does.
+    code = (
+        "import pyserini_dupmae.jvm as jvm, runpy; jvm.start(); runpy.run_module('pyserini.encode', None, '__main__')"
+    )
+    arguments = ["input", "--corpus", some_documents, "output", "--embeddings", tmp_path / "out"]
+    arguments += ["encoder", "--encoder", tiny_model_dir, "--encoder-class", "dupmae"]
+    process = python("-c", code, *arguments, PYSERINI_DUPMAE_PLUGIN="0", OPENAI_API_KEY="none")
+    assert process.returncode == 2
+    assert "invalid choice: 'dupmae'" in process.stderr
 
 
 def test_other_models_stay_pyserini_s(tmp_path: Path):
