@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shlex
 import sys
 import tempfile
@@ -56,23 +55,6 @@ def java_class(name: str) -> Any:
     from jnius import autoclass
 
     return autoclass(name)
-
-
-def java_string(text: str) -> str:
-    """``text`` as it must be handed to Java: pyjnius cuts characters above U+FFFF to 16 bits unless they are written
-    as two surrogates. Strings that come from Java need nothing.
-
-    >>> len(java_string("\\U0001F600")), java_string("é")
-    (2, 'é')
-    """
-    if text.isascii():
-        return text
-    return re.sub("[\U00010000-\U0010ffff]", lambda match: _surrogates(match.group()), text)
-
-
-def _surrogates(character: str) -> str:
-    high, low = divmod(ord(character) - 0x10000, 0x400)
-    return chr(0xD800 + high) + chr(0xDC00 + low)
 
 
 def jvm_options(runtime: JavaRuntime) -> list[str]:

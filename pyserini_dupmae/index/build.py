@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.index.jsonl import write_jsonl
 from pyserini_dupmae.index.lucene import write_lucene
 from pyserini_dupmae.index.quantisation import Quantisation
+from pyserini_dupmae.log import logger
 from pyserini_dupmae.store import ForwardStore
 
 
@@ -74,18 +76,23 @@ def build(
         "jsonl": lambda folder: write_jsonl(folder, store, top_k, quantisation) or quantised,
     }
     for kind in wanted:
+        started = time.perf_counter()
         with atomic_path(output / kind) as folder:
             folder.mkdir()
             finish(folder, kind, **writers[kind](folder))
+        seconds = time.perf_counter() - started
+        rate = len(store) / seconds
+        logger.info("%s: %d documents in %.2f s (%.0f a second)", output / kind, len(store), seconds, rate)
 
 
 def _admit(folder: Path, overwrite: bool) -> None:
     """Raise `UserError` if there is something at ``folder`` that may not be replaced; only an index of ours may."""
-    if folder.exists() and not (overwrite and (folder / INFO_JSON).exists()):
-        advice = (
-            "give another output folder" if overwrite else "replace it with --overwrite, or give another output folder"
-        )
-        raise UserError(f"{folder} exists{' and is no index of ours' if overwrite else ''}; {advice}")
+    if not folder.exists():
+        return
+    if not (folder / INFO_JSON).exists():
+        raise UserError(f"{folder} exists and is no index of ours; give another output folder")
+    if not overwrite:
+        raise UserError(f"{folder} exists; replace it with --overwrite, or give another output folder")
 
 
 def _collection_hash(store: ForwardStore) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +38,27 @@ def write_faiss(folder: Path, store: ForwardStore, factory: str) -> bool:
     """
     faiss = import_faiss()
     try:
-        index = faiss.index_factory(store.model.cls_dim, factory, faiss.METRIC_INNER_PRODUCT)
-        if not index.is_trained:
-            rows = np.linspace(0, len(store) - 1, min(len(store), _TRAINING_ROWS), dtype=np.int64)
-            index.train(np.ascontiguousarray(store.gather(rows)[0]))
+        index = _filled_index(faiss, store, factory)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).rpartition(": ")[2].strip()
         raise UserError(
             f"FAISS cannot make the index {factory!r} of {len(store)} vectors of {store.model.cls_dim} dimensions "
             f"({reason}); give another --faiss-factory, such as Flat"
         ) from None
+    with open(folder / "index", "wb") as stream:
+        # Through Python's file: FAISS's own only prints that the disk is full when closing it fails.
+        faiss.write_index(index, faiss.PyCallbackIOWriter(stream.write))
+    with open(folder / "docid", "w", encoding="utf-8") as stream:
+        for shard in store.shards:
+            stream.writelines(f"{docid}\n" for docid in shard.docids())
+    return isinstance(index, faiss.IndexFlat)
+
+
+def _filled_index(faiss: Any, store: ForwardStore, factory: str) -> Any:
+    index = faiss.index_factory(store.model.cls_dim, factory, faiss.METRIC_INNER_PRODUCT)
+    if not index.is_trained:
+        rows = np.linspace(0, len(store) - 1, min(len(store), _TRAINING_ROWS), dtype=np.int64)
+        index.train(np.ascontiguousarray(store.gather(rows)[0]))
     threads = faiss.omp_get_max_threads()
     if type(index).__name__.startswith(_GRAPHS):
         faiss.omp_set_num_threads(1)
@@ -58,17 +67,4 @@ def write_faiss(folder: Path, store: ForwardStore, factory: str) -> bool:
             index.add(np.ascontiguousarray(shard.cls))
     finally:
         faiss.omp_set_num_threads(threads)
-    _write_index(index, folder / "index")
-    with open(folder / "docid", "w", encoding="utf-8") as stream:
-        for shard in store.shards:
-            stream.writelines(f"{docid}\n" for docid in shard.docids())
-    return isinstance(index, faiss.IndexFlat)
-
-
-def _write_index(index: Any, path: Path) -> None:
-    try:
-        import_faiss().write_index(index, str(path))
-    except RuntimeError as error:
-        if os.strerror(errno.ENOSPC) in str(error):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-        raise
+    return index

@@ -22,7 +22,7 @@ import numpy as np
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.progress import shards
 from pyserini_dupmae.index.quantisation import Quantisation
-from pyserini_dupmae.jvm import OPTIONS_VARIABLE, java_class, java_string
+from pyserini_dupmae.jvm import OPTIONS_VARIABLE, java_class
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.store import ForwardStore, Shard
 
@@ -70,7 +70,7 @@ class _PostingsText:
         self.top_k = top_k
         self.quantisation = quantisation
         self.dropped = 0
-        self._heads = np.array([java_string(term) + self.delimiter for term in terms], object)
+        self._heads = np.array([term + self.delimiter for term in terms], object)
         self._tails = np.array([f"{level} " for level in range(2**quantisation.bits)], object)
 
     def of(self, token_ids: np.ndarray, weights: np.ndarray) -> Iterator[str]:
@@ -149,7 +149,7 @@ class _IndexWriter:
         for part in (self._id, self._id_value, self._contents, self._raw):
             if part is not None:
                 self._document.add(part)
-        path = java_class("java.nio.file.Paths").get(java_string(str(folder)))
+        path = java_class("java.nio.file.Paths").get(str(folder))
         directory = java_class("org.apache.lucene.store.FSDirectory").open(path)
         self._writer = java_class("org.apache.lucene.index.IndexWriter")(directory, _writer_config(delimiter))
 
@@ -163,11 +163,11 @@ class _IndexWriter:
             self._writer.rollback()
 
     def add(self, document: _Document) -> None:
-        self._id.setStringValue(java_string(document.docid))
+        self._id.setStringValue(document.docid)
         self._id_value.setBytesValue(self._bytes(document.docid.encode()))
         self._contents.setStringValue(document.postings)
         if self._raw is not None:
-            self._raw.setStringValue(java_string(document.raw or ""))
+            self._raw.setStringValue(document.raw or "")
         self._writer.addDocument(self._document)
 
 

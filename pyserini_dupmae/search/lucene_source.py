@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.jvm import java_class, java_string
+from pyserini_dupmae.jvm import java_class
 from pyserini_dupmae.queries import EncodedQuery
 from pyserini_dupmae.search.fusion import Candidates
 
@@ -77,14 +77,14 @@ class LuceneSource:
         if isinstance(docid, int):
             found = self._reader.storedFields().document(docid) if 0 <= docid < len(self) else None
         else:
-            found = java_class("io.anserini.index.IndexReaderUtils").document(self._reader, java_string(docid))
+            found = java_class("io.anserini.index.IndexReaderUtils").document(self._reader, docid)
         return None if found is None else Document(found)
 
     def close(self) -> None:
         self._reader.close()
 
     def _open(self) -> Any:
-        path = java_class("java.nio.file.Paths").get(java_string(str(self.folder)))
+        path = java_class("java.nio.file.Paths").get(str(self.folder))
         try:
             directory = java_class("org.apache.lucene.store.FSDirectory").open(path)
             return java_class("org.apache.lucene.index.DirectoryReader").open(directory)
