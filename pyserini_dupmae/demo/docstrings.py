@@ -62,18 +62,27 @@ class Collection:
     queries: dict[str, str]
 
 
-def build(queries: int = QUERIES, stdlib: Path | None = None) -> Collection:
+def build(queries: int = QUERIES, documents: int | None = None, stdlib: Path | None = None) -> Collection:
     """The collection of ``stdlib`` (default: the running Python's), with a fixed sample of at most ``queries`` queries.
 
-    Only the documents that a query of the sample asks for lack their summary line.
+    Only the documents that a query of the sample asks for lack their summary line. ``documents`` limits the collection
+    to them and an even choice of the others.
     """
     docstrings = list(read(stdlib or Path(sysconfig.get_path("stdlib"))))
     askable = sorted(_askable(docstrings), key=lambda docstring: docstring.docid)
     asked = {docstring.docid for docstring in Random(SEED).sample(askable, min(queries, len(askable)))}
+    kept = asked | _evenly([doc.docid for doc in docstrings if doc.docid not in asked], documents, len(asked))
     return Collection(
-        documents={doc.docid: doc.remainder if doc.docid in asked else doc.text for doc in docstrings},
+        documents={
+            doc.docid: doc.remainder if doc.docid in asked else doc.text for doc in docstrings if doc.docid in kept
+        },
         queries={doc.docid: doc.summary for doc in docstrings if doc.docid in asked},
     )
+
+
+def _evenly(docids: list[str], limit: int | None, needed: int) -> set[str]:
+    wanted = len(docids) if limit is None else min(len(docids), max(0, limit - needed))
+    return {docids[i * len(docids) // wanted] for i in range(wanted)}
 
 
 def read(stdlib: Path) -> Iterator[Docstring]:

@@ -144,21 +144,13 @@ def write_docstrings(options: argparse.Namespace) -> None:
     """Write the docstrings in BEIR's layout; a limit keeps the documents that are asked for and some of the others."""
     from pyserini_dupmae.demo.docstrings import build
 
-    collection = build(options.queries)
-    documents = _thinned(collection.documents, set(collection.queries), options.documents)
+    collection = build(options.queries, options.documents)
     with atomic_path(options.output) as folder:
         (folder / "qrels").mkdir(parents=True)
-        _write_jsonl(folder / "corpus.jsonl", documents)
+        _write_jsonl(folder / "corpus.jsonl", collection.documents)
         _write_jsonl(folder / "queries.jsonl", collection.queries)
         judgements = ["query-id\tcorpus-id\tscore\n", *(f"{qid}\t{qid}\t1\n" for qid in collection.queries)]
         (folder / "qrels" / "test.tsv").write_text("".join(judgements), encoding="utf-8")
-
-
-def _thinned(documents: dict[str, str], needed: set[str], limit: int | None) -> dict[str, str]:
-    others = [docid for docid in documents if docid not in needed]
-    wanted = len(others) if limit is None else min(len(others), max(0, limit - len(needed)))
-    kept = needed | {others[i * len(others) // wanted] for i in range(wanted)}
-    return {docid: text for docid, text in documents.items() if docid in kept}
 
 
 def _write_jsonl(path: Path, texts: dict[str, str]) -> None:
