@@ -88,13 +88,13 @@ def test_documents_keep_their_rows(documents, tmp_path):
 
 
 def test_documents_keep_their_rows_through_flushes_and_merges(tmp_path, monkeypatch):
-    monkeypatch.setattr(lucene, "_BUFFER_MB", 0.05)  # many small segments
-    documents = random_documents(4000, [f"t{i}" for i in range(1000)], 150)
+    monkeypatch.setattr(lucene, "_BUFFER_MB", 0.01)  # a segment for every few documents
+    documents = random_documents(80, [f"t{i}" for i in range(300)], 40)
     index, quantisation = write(documents, tmp_path)
     assert stored(index, "id") == documents.docids
     names = {path.name[1:].split("_")[0].split(".")[0] for path in index.glob("_*")}
     assert max(int(name, 36) for name in names) > len(names) + 10  # Lucene numbers segments, so some were merged
-    assert read_postings(index) == expected_postings(documents, 150, quantisation.scale)
+    assert read_postings(index) == expected_postings(documents, 40, quantisation.scale)
 
 
 def test_contents_can_be_shown(documents, tmp_path):
