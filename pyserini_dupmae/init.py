@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_dupmae.cli import positive_int
@@ -35,9 +36,9 @@ SETTINGS = (
 )
 
 
-def main() -> None:
-    """Run the command with the arguments of the command line."""
-    args = _parser().parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with ``argv`` (default: the command line); raises `UserError`."""
+    args = _parser().parse_args(argv)
     show()
     if args.output.exists() and not args.overwrite:
         raise UserError(f"{args.output} exists; give another --output, or --overwrite to replace it")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pyserini_dupmae.cli import positive_int
@@ -27,9 +27,9 @@ TOKENS = 6
 WIDTH = 100
 
 
-def main() -> None:
-    """Run the command with the arguments of the command line."""
-    args = _parser().parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with ``argv`` (default: the command line); raises `UserError`."""
+    args = _parser().parse_args(argv)
     show()
     place = Workplace(args.encoder or default_model(), args.documents, args.output)
     place.prepare()

@@ -123,6 +123,7 @@ def _askable(docstrings: list[Docstring]) -> Iterator[Docstring]:
             and len(_words(doc.summary)) >= QUERY_WORDS
             and len(_words(doc.remainder)) >= ANSWER_WORDS
             and lines[_normal(doc.summary)] == 1
+            and _normal(doc.summary) not in _normal(doc.remainder)
             and remainders[_normal(doc.remainder)] == 1
         ):
             yield doc

@@ -71,8 +71,9 @@ class DupMAEConfig(PretrainedConfig):
     def check_length(self, name: str, value: int) -> int:
         """``value``, a number of tokens called ``name``, if the encoder takes as many; else ValueError."""
         _positive(name, value)
-        # RoBERTa's positions start behind the padding id, so two fewer tokens fit than its table has rows.
-        offset = (self.encoder.pad_token_id or 0) + 1 if "roberta" in self.encoder.model_type else 0
+        # Positions of these start behind the padding id, so fewer tokens fit than the table has rows.
+        shifted = self.encoder.model_type in ("mpnet", "roberta", "xlm-roberta")
+        offset = (self.encoder.pad_token_id or 0) + 1 if shifted else 0
         limit = self.encoder.max_position_embeddings - offset
         if not 2 <= value <= limit:
             raise ValueError(f"{name} is {value}, but the encoder takes 2 to {limit} tokens")
