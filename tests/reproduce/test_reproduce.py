@@ -1,0 +1,213 @@
+"""Whole conditions, from the command line: each test here runs real models, indexes and searches."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.evaluation.results import read_results
+from pyserini_dupmae.evaluation.runs import read_run
+
+Command = Callable[..., tuple[int, str]]
+
+TINY = """\
+models:
+  - {name: tiny, description: a small model}
+collections:
+  - name: tiny
+    description: docstrings
+    obtain: comes with Python
+    docstrings: {queries: 40, documents: 300}
+    topics: {test: {split: test}}
+conditions:
+  - name: tiny${form.suffix}
+    description: docstrings with a small model
+    matrix:
+      form:
+        - {suffix: "", encode: {}}
+        - {suffix: .sharded, encode: {batch_size: 8, shards: 4}}
+    collection: tiny
+    model: tiny
+    encode: ${form.encode}
+    topics: {test: [nDCG@10, RR@10, R@100]}
+    expected: null
+  - name: tiny.mean
+    description: the mean of both
+    mean_of: [tiny, tiny.sharded]
+    topics: {test: [nDCG@10]}
+    expected: null
+"""
+
+WRONG = """\
+conditions:
+  - name: wrong
+    description: an expectation that is not met
+    collection: docstrings-small
+    model: minilm
+    topics: {test: [nDCG@10, RR@10]}
+    expected:
+      statistics: {documents: 401, dimension: 384}
+      scores: {test: {nDCG@10: 0.1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the tests of ``docstrings-small`` work, one after another."""
+    return tmp_path_factory.mktemp("docstrings")
+
+
+def test_docstrings_gives_the_expected_numbers(reproduce: Command, work: Path) -> None:
+    status, printed = reproduce("--condition", "docstrings-small", "--output", work, "--output-report", work / "r.json")
+    assert status == 0, printed
+    assert "[FAIL]" not in printed
+    (report,) = json.loads((work / "r.json").read_text())["conditions"]
+    assert {check["quantity"] for check in report["checks"]} == {
+        *(f"index {name}" for name in ("documents", "postings", "weights", "dimension")),
+        *(f"test {metric}" for metric in ("nDCG@10", "RR@10", "R@100")),
+    }
+    status, printed = reproduce("--condition", "docstrings-small", "--output", work)
+    assert status == 0
+    assert "search test: done before" in printed
+    assert ": run" not in printed
+
+
+def test_every_step_is_the_command_that_is_shown(reproduce: Command, work: Path) -> None:
+    _, shown = reproduce("--condition", "docstrings-small", "--output", work, "--dry-run", "--display-commands")
+    commands = [line for line in shown.splitlines() if not line.startswith("#")]
+    provenance = json.loads((work / "conditions" / "docstrings-small" / "provenance.json").read_text())
+    assert [step["command"] for step in provenance["steps"]] == commands
+    run = work / "conditions" / "docstrings-small" / "run.test.txt"
+    (search,) = [command for command in commands if "pyserini_dupmae.search" in command]
+    before = run.read_bytes()
+    run.unlink()
+    assert subprocess.run(shlex.split(search), capture_output=True, check=False).returncode == 0
+    assert run.read_bytes() == before
+
+
+def test_provenance_tells_how_the_numbers_came_about(work: Path) -> None:
+    found = json.loads((work / "conditions" / "docstrings-small" / "provenance.json").read_text())
+    environment = found["environment"]
+    assert {"numpy", "pyserini", "torch", "transformers"} <= set(environment["packages"])
+    assert int(environment["java"].split(".")[0]) >= 21
+    assert environment["hardware"]["cores"] >= 1
+    encode = next(step for step in found["steps"] if step["step"] == "encode")
+    assert set(encode["sha256_inputs"]) == {"collection", "model"}
+    assert all(len(value) == 64 for value in [*encode["sha256_inputs"].values(), encode["sha256_output"]])
+    assert found["seed"] == 0
+    assert found["wall_time_seconds"] > 0
+    assert all(Path(step["log"]).exists() for step in found["steps"])
+
+
+def test_a_wrong_expectation_fails(reproduce: Command, work: Path) -> None:
+    mine = work / "wrong.yaml"
+    mine.write_text(WRONG)
+    status, printed = reproduce("--conditions", mine, "--condition", "wrong", "--output", work)
+    assert status == 1
+    assert "encode: done before" in printed, "conditions share an encoding"
+    assert "[FAIL]  index documents expected 401 got 400" in printed
+    assert "[OK]    index dimension 384" in printed
+    assert "[FAIL]  test nDCG@10 expected 0.1000 got 0." in printed
+    assert "[NEW]   test RR@10 0." in printed
+    assert "0 of 1 condition(s) without a failure" in printed
+
+
+@pytest.mark.parametrize("part", ["lucene/*.doc", "faiss/index", "lucene/dupmae.json"])
+def test_a_tampered_index_fails(reproduce: Command, work: Path, part: str) -> None:
+    (victim,) = (work / "indexes" / "docstrings-small.minilm").glob(part)
+    before = victim.read_bytes()
+    victim.write_bytes(before[:-20] + bytes([before[-20] ^ 1]) + before[-19:])
+    status, printed = reproduce("--condition", "docstrings-small", "--output", work)
+    victim.write_bytes(before)
+    assert status == 1
+    assert f"[FAIL]  index: {victim.parents[1]} is not used, because this changed since it was built" in printed
+    assert f"changed {victim.relative_to(victim.parents[1])}" in printed
+    assert reproduce("--condition", "docstrings-small", "--output", work)[0] == 0
+
+
+def test_a_changed_collection_fails(reproduce: Command, work: Path) -> None:
+    corpus = work / "collections" / "docstrings-small" / "beir" / "corpus.jsonl"
+    before = corpus.read_text()
+    corpus.write_text(before.replace("the", "a", 1))
+    status, printed = reproduce("--condition", "docstrings-small", "--output", work)
+    corpus.write_text(before)
+    assert status == 1
+    assert "changed corpus.jsonl" in printed
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> list[str]:
+    """The options that name the conditions with the small model."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
+    path.write_text(TINY)
+    return ["--conditions", str(path), "--model", f"tiny={tiny_model_dir}"]
+
+
+@pytest.fixture(scope="module")
+def tiny_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the tests of the small model's conditions work, one after another."""
+    return tmp_path_factory.mktemp("work")
+
+
+def test_shards_and_batches_do_not_matter(reproduce: Command, tiny: list[str], tiny_work: Path) -> None:
+    status, printed = reproduce(*tiny, "--condition", "tiny.mean", "--output", tiny_work)
+    assert status == 0, printed
+    assert "encode 4 of 4" in printed
+    metrics = [
+        [line.split()[-1] for line in block.splitlines() if "[NEW]   test" in line]
+        for block in printed.split("docstrings with a small model")[1:]
+    ]
+    assert metrics[0] == metrics[1][:3]
+    assert metrics[1][3] == metrics[0][0], "the mean"
+    one, four = (read_run(tiny_work / "conditions" / name / "run.test.txt").scores for name in ("tiny", "tiny.sharded"))
+    assert one.keys() == four.keys()
+    for qid, scores in one.items():
+        assert four[qid].keys() == scores.keys()
+        assert max(abs(four[qid][docid] - score) for docid, score in scores.items()) <= 1e-3
+    results = {result.condition: result for result in read_results(tiny_work / "results")}
+    assert results.keys() == {"tiny", "tiny.sharded", "tiny.mean"}
+    assert results["tiny"].cls_dim == 16
+    assert len(results["tiny"].per_query["nDCG@10"]) == 40
+    assert results["tiny.mean"].mean_of == ("tiny", "tiny.sharded")
+
+
+def test_two_runs_are_identical(reproduce: Command, tiny: list[str], tiny_work: Path, tmp_path: Path) -> None:
+    assert reproduce(*tiny, "--condition", "tiny", "--output", tmp_path)[0] == 0
+    runs = [folder / "conditions" / "tiny" / "run.test.txt" for folder in (tiny_work, tmp_path)]
+    assert runs[0].read_bytes() == runs[1].read_bytes()
+
+
+def test_an_encoding_without_a_record_is_taken_up(reproduce: Command, tiny: list[str], tiny_work: Path) -> None:
+    encoding = tiny_work / "encodings" / "tiny.tiny"
+    (encoding / "0.step.json").unlink()
+    status, printed = reproduce(*tiny, "--condition", "tiny", "--output", tiny_work)
+    assert status == 0, printed
+    assert "300 documents, 0 encoded now" in (encoding / "0.log").read_text()
+    assert "index: done before" in printed
+
+
+def test_a_model_that_is_not_given(reproduce: Command, tiny: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"needs the model tiny .*; give yours with --model tiny=DIR"):
+        reproduce(*tiny[:2], "--condition", "tiny", "--output", tmp_path)
+    with pytest.raises(UserError, match=r"--model tinny=x: no condition names 'tinny'"):
+        reproduce("--model", "tinny=x", "--condition", "cacm", "--output", tmp_path)
+    status, printed = reproduce(
+        *tiny[:2], "--condition", "tiny", "--output", tmp_path, "--dry-run", "--display-commands"
+    )
+    assert status == 0
+    assert "--encoder tiny " in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_list_names_every_condition(reproduce: Command) -> None:
+    status, printed = reproduce("--list")
+    assert status == 0
+    assert "msmarco-v1-passage.stage3" in printed
+    (line,) = [line for line in printed.splitlines() if line.startswith("beir-scifact.stage2 ")]
+    assert line.endswith("(--model dupmae-stage2=DIR) [never measured]")
