@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.modeling.loading import LoadedModel, load_model
 
@@ -50,7 +51,7 @@ class QueryModel:
         return _load(name, device, dtype)
 
     def encode(self, texts: Sequence[str], batch_size: int = 64) -> list[EncodedQuery]:
-        """Encode ``texts``, in order."""
+        """Encode ``texts``, in order. Raises `UserError` when the model gives NaN or infinity for one."""
         found = {text: self._memory[text] for text in texts if text in self._memory}
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         for start in range(0, len(missing), batch_size):
@@ -70,6 +71,12 @@ class QueryModel:
         ).to(model.device)
         input_ids, attention_mask = batch["input_ids"], batch["attention_mask"]
         cls, mu = model.represent(input_ids, attention_mask)
+        finite = cls.isfinite().all(dim=1) & mu.isfinite().all(dim=1)
+        if not finite.all():
+            raise UserError(
+                f"the model gave NaN or infinity for the query {texts[int(finite.int().argmin())]!r}; "
+                f"{'its weights are damaged' if model.dtype == torch.float32 else 'encode in float32'}"
+            )
         unknown = model.tokenizer.unk_token_id
         known = model.ordinary_tokens(input_ids, attention_mask) & (input_ids != (-1 if unknown is None else unknown))
         mu = mu.float().clamp_min(0) * known.any(dim=1, keepdim=True)

@@ -7,6 +7,7 @@ smallest score. With a DupMAE model on both sides and alpha 1 the exact searcher
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import faiss
 
 from pyserini_dupmae import log
 from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
+from pyserini_dupmae.encoders.impact import QUERY_SCALE
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.search.sources import Sources, open_sources
@@ -34,18 +36,19 @@ class ExactHybridSearcher:
 
     def __init__(self, dense_searcher: Any, sparse_searcher: Any):
         super().__init__(dense_searcher, sparse_searcher)
-        self._sources: Sources | None = None
         self._said: set[str] = set()
         dense, sparse = (getattr(searcher, "query_encoder", None) for searcher in (dense_searcher, sparse_searcher))
         self._both_dupmae = isinstance(dense, DupMAEQueryEncoder) and isinstance(sparse, DupMAEImpactQueryEncoder)
-        if not self._both_dupmae:
-            return
-        if _runs_as_command():
+        if self._both_dupmae and _runs_as_command():
             log.show()
+
+    @cached_property
+    def _sources(self) -> Sources | UserError:
+        """What Eq. 12 is computed from, or what stands in the way of it."""
         try:
-            self._sources = _open(dense_searcher, sparse_searcher)
+            return _open(self.dense_searcher, self.sparse_searcher)
         except UserError as error:
-            self._obstacle = str(error)
+            return error
 
     def search(
         self,
@@ -85,8 +88,8 @@ class ExactHybridSearcher:
             obstacle = f"--alpha is {alpha:g}, not 1"
         elif normalization:
             obstacle = "--normalization changes the scores"
-        elif self._sources is None:
-            obstacle = self._obstacle
+        elif isinstance(self._sources, UserError):
+            obstacle = str(self._sources)
         else:
             self._say(f"scores are Eq. 12 exactly, and the first {CERTIFIED} hits of each query are proved")
             return True
@@ -121,7 +124,8 @@ def _open(dense_searcher: Any, sparse_searcher: Any) -> Sources:
     if sparse_searcher.min_idf > 0:
         raise UserError(f"--min-idf {sparse_searcher.min_idf} drops terms")
     if not isinstance(faiss.downcast_index(dense_searcher.index), faiss.IndexFlat):
-        raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat")
+        nearest = IndexInfo.read(sparse_searcher.index_dir).scale / QUERY_SCALE
+        raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat; --alpha {nearest:.3g} comes nearest")
     return open_sources(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,14 @@ def test_what_cannot_be_used_is_refused(encoder: type, model_dir: str, tmp_path:
         encoder(model_dir, tokenizer_name="bert-base-uncased")
     with pytest.raises(UserError, match="holds no model"):
         encoder(str(tmp_path))
+
+
+def test_nan_is_refused(model: DupMAEModel, tmp_path: Path):
+    damaged = copy.deepcopy(model)
+    damaged.cls_projection.weight.data.fill_(float("nan"))
+    damaged.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="NaN or infinity for the query 'largest value'; its weights are damaged"):
+        DupMAEQueryEncoder(str(tmp_path)).encode("largest value")
 
 
 def test_add_sep_is_refused(model_dir: str):

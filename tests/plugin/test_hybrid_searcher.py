@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from pyserini.search.hybrid import HybridSearcher
 from pyserini.search.lucene import LuceneImpactSearcher
 
 from pyserini_dupmae import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
+from pyserini_dupmae.encoders.impact import QUERY_SCALE
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.queries import QueryModel
 
 
@@ -114,7 +117,8 @@ def test_an_index_that_is_not_flat_is_pyserini_s_own(
     hits = HybridSearcher(dense, sparse).search("largest value", 30, 1000, alpha=1)
     assert {hit.docid: hit.score for hit in hits} == fused_by_pyserini(dense, sparse, "largest value", 30, alpha=1)
     (line,) = said()
-    assert "is not flat" in line
+    nearest = re.search(r"is not flat; --alpha (\S+) comes nearest$", line)
+    assert float(nearest.group(1)) == pytest.approx(IndexInfo.read(sparse.index_dir).scale / QUERY_SCALE, rel=0.01)
 
 
 def test_an_index_without_its_store_is_pyserini_s_own(
