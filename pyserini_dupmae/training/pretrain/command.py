@@ -68,10 +68,10 @@ def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: 
     started_with = _started_with(options, settings, training)
     with training.main_process_first(desc="looking at the output folder"):
         resumed = _resume_from(output, started_with, options.resume, options.overwrite)
-    tokenizer = checkpoint.load_tokenizer(options.source)
-    specials = Specials.of(tokenizer)
     set_seed(training.seed)
     model = checkpoint.load_model(options.source, settings, options.from_scratch)
+    tokenizer = checkpoint.load_tokenizer(options.source)
+    collator = PretrainCollator(settings, Specials.of(tokenizer), model.config.vocab_size, training.seed)
     corpus = Corpus(tuple(options.data), _max_length(options, model), options.min_tokens, tuple(options.fields))
     with training.main_process_first(desc="tokenising"):
         files = tokenise(corpus, tokenizer, model.config.vocab_size, Path(options.cache or output / TOKENS))
@@ -79,14 +79,11 @@ def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: 
     if held_out is None:
         training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
     logger.info("%d segments to train on, %d held out", len(train), len(held_out or ()))
-    trainer = PretrainTrainer(
-        model,
-        tokenizer,
-        args=training,
-        train_dataset=train,
-        eval_dataset=held_out,
-        data_collator=PretrainCollator(settings, specials, model.config.vocab_size, training.seed),
-    )
+    data = {"train_dataset": train, "eval_dataset": held_out, "data_collator": collator}
+    try:
+        trainer = PretrainTrainer(model, tokenizer, args=training, **data)
+    except (ValueError, RuntimeError, ImportError) as error:  # options the Trainer refuses, a reporter that is missing
+        raise UserError(str(error).splitlines()[0]) from error
     if trainer.is_world_process_zero():
         write_json(output / RUN, started_with)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)

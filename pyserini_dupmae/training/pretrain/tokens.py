@@ -135,7 +135,7 @@ def _encode(texts: Iterator[str], tokenizer: Any) -> Iterator[tuple[np.ndarray, 
 def cut(starts: np.ndarray, limit: int) -> list[tuple[int, int]]:
     """Cut a document whose words begin at ``starts`` (n,) bool into segments (first, last) of at most ``limit`` tokens.
 
-    Segments are as few and as equal as can be, and end where a word ends unless a word is longer than a segment.
+    Segments are about equal, and end where a word ends unless a word is longer than a segment.
     """
     total = len(starts)
     words = np.flatnonzero(starts)

@@ -22,7 +22,9 @@ def test_equals_the_plain_version(rows: int, with_bias: bool, monkeypatch: pytes
     expected = F.cross_entropy(F.linear(hidden, weight, bias), labels, reduction="sum")
     actual = linear_cross_entropy(hidden, weight, bias, labels)
     torch.testing.assert_close(actual, expected)
-    for mine, plain in zip(torch.autograd.grad(3 * actual, inputs), torch.autograd.grad(3 * expected, inputs), strict=True):
+    for mine, plain in zip(
+        torch.autograd.grad(3 * actual, inputs), torch.autograd.grad(3 * expected, inputs), strict=True
+    ):
         torch.testing.assert_close(mine, plain)
 
 

@@ -1,0 +1,223 @@
+"""The command, run as a user runs it, on a tiny model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoTokenizer, BertForMaskedLM
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.training.pretrain.command import main
+from pyserini_dupmae.training.pretrain.settings import METHODS
+
+MODULE = "pyserini_dupmae.training.pretrain"
+COMMON = ["--max-length", "34", "--eval-documents", "20", "--per_device_train_batch_size", "8", "--logging_steps", "1"]
+SGD = ["--optim", "sgd", "--learning_rate", "1", "--lr_scheduler_type", "constant", "--warmup_steps", "0"]
+SGD += ["--weight_decay", "0", "--max_grad_norm", "0", "--max_steps", "1", "--eval-documents", "0"]
+
+
+def _options(model: Path, corpus: Path, output: Path, *more: object) -> list[str]:
+    return ["--from", str(model), "--data", str(corpus), "--output", str(output), *COMMON, *map(str, more)]
+
+
+def _start(*options: str, processes: int = 1) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m"]
+    if processes > 1:
+        command += ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"]
+    # As many threads as here, since sums differ in their last bits with another number.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "TOKENIZERS_PARALLELISM": "false"}
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([*command, MODULE, *options], env=environment, **output)
+
+
+def _end(process: subprocess.Popen[str]) -> str:
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    return printed
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors") | load_file(folder / "pretrain.safetensors")
+
+
+def _history(folder: Path, key: str) -> list[dict[str, Any]]:
+    return [entry for entry in json.loads((folder / "pretrain.json").read_text())["history"] if key in entry]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tokens")
+
+
+@pytest.fixture(scope="module")
+def trained(
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The output folder of each method, run side by side."""
+    folders = {method: tmp_path_factory.mktemp("trained") / method for method in METHODS}
+    processes = []
+    for method, folder in folders.items():
+        more = ["--method", method, "--cache", cache / method, "--max_steps", 12, "--learning_rate", 0.003, "--use_cpu"]
+        more += ["--preset", "paper"] if method == "ot-only" else ["--bf16", "--report_to", "tensorboard"]
+        processes.append(_start(*_options(masked_lm_dir, corpus_file, folder, *more)))
+    for process in processes:
+        _end(process)
+    return folders
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_trains_and_leaves_a_masked_lm(method: str, trained: dict[str, Path]) -> None:
+    out = trained[method]
+    decodes_cls, decodes_ot = method != "ot-only", method in ("dupmae", "ot-only")
+    parts = {"mlm"} | ({"decoder"} if decodes_cls else set()) | ({"bow"} if decodes_ot else set())
+    steps, evaluations = _history(out, "loss"), _history(out, "eval_loss")
+    assert len(steps) == 12
+    assert {key.removeprefix("loss_") for key in steps[0] if key.startswith("loss_")} == parts
+    for part in parts:
+        assert evaluations[-1][f"eval_loss_{part}"] < evaluations[0][f"eval_loss_{part}"]
+    lm, info = BertForMaskedLM.from_pretrained(out, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    batch = AutoTokenizer.from_pretrained(out)(["return the [MASK] of a list"], return_tensors="pt")
+    assert torch.isfinite(lm(**batch).logits).all()
+    beside = {name.split(".")[0] for name in load_file(out / "pretrain.safetensors")}
+    assert beside == ({"decoder"} if decodes_cls else {"projection"})
+    assert bool(list(out.rglob("events.out.tfevents*"))) == decodes_cls
+
+
+def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
+    steady_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path
+) -> None:
+    def options(name: str, batch: int, accumulated: int) -> list[str]:
+        more = [*SGD, "--cache", cache, "--use_cpu", "--per_device_train_batch_size", batch]
+        more += ["--gradient_accumulation_steps", accumulated]
+        return _options(steady_lm_dir, corpus_file, tmp_path / name, *more)
+
+    main(options("joined", 8, 1))
+    main(options("accumulated", 2, 4))
+    _end(_start(*options("processes", 4, 1), processes=2))
+    joined = _weights(tmp_path / "joined")
+    for name in ("processes", "accumulated"):
+        for key in ("loss", "loss_mlm", "loss_decoder", "loss_bow"):
+            (expected,), (actual,) = (_history(tmp_path / run, key) for run in ("joined", name))
+            assert actual[key] == pytest.approx(expected[key], rel=1e-5)
+        for parameter, value in _weights(tmp_path / name).items():
+            torch.testing.assert_close(value, joined[parameter], rtol=1e-5, atol=1e-6)
+    # Plain SGD at rate 1: how far a weight moved is its gradient. Keys' biases have none, a softmax ignores them.
+    start = load_file(steady_lm_dir / "model.safetensors")
+    still = [name for name, value in start.items() if torch.allclose(joined[name], value, atol=1e-6)]
+    assert all(name.endswith("key.bias") for name in still)
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    more = ["--cache", cache, "--max_steps", 110, "--save_steps", 10, "--eval_steps", 35, "--learning_rate", 0.001]
+    whole, killed = (_options(masked_lm_dir, corpus_file, tmp_path / name, *more) for name in ("whole", "killed"))
+    process = _start(*killed)
+    while process.poll() is None and not (tmp_path / "killed" / "checkpoint-30").exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(UserError, match="is not empty; add --resume"):
+        main(killed)
+    with pytest.raises(UserError, match=r"has learning_rate 0\.001, but this command 0\.5"):
+        main([*killed, "--resume", "--learning_rate", "0.5"])
+    incomplete = tmp_path / "killed" / "checkpoint-1000"
+    incomplete.mkdir()
+    (incomplete / "model.safetensors").write_bytes(b"half")
+    with caplog.at_level("INFO", "pyserini_dupmae"):
+        main([*killed, "--resume"])
+    assert "checkpoint-1000, which was not written to its end" in caplog.text
+    main(whole)
+    expected, actual = _weights(tmp_path / "whole"), _weights(tmp_path / "killed")
+    assert expected.keys() == actual.keys()
+    assert all(torch.equal(value, actual[name]) for name, value in expected.items())
+    logged = [[entry["loss"] for entry in _history(tmp_path / name, "loss")] for name in ("whole", "killed")]
+    assert logged[0] == logged[1]
+    assert _history(tmp_path / "killed", "loss")[-1]["epoch"] > 1.5  # what was resumed crosses an epoch
+
+
+def test_pretraining_goes_on_with_the_decoder_on_another_corpus(
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    main(_options(masked_lm_dir, corpus_file, first, "--cache", cache, "--max_steps", 1))
+    (tmp_path / "other.txt").write_text("another corpus with another text in it\n" * 30)
+    still = ["--max_steps", 1, "--learning_rate", 0]
+    caplog.clear()
+    with caplog.at_level("INFO", "pyserini_dupmae"):
+        main(_options(first, tmp_path / "other.txt", second, *still))
+    assert "newly initialised" not in caplog.text
+    assert "starts anew" not in caplog.text
+    expected, actual = _weights(first), _weights(second)
+    assert all(torch.equal(value, actual[name]) for name, value in expected.items())
+
+
+def test_from_scratch_takes_the_configuration_alone(
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path
+) -> None:
+    still = ["--max_steps", 1, "--learning_rate", 0, "--cache", cache, "--from-scratch"]
+    main(_options(masked_lm_dir, corpus_file, tmp_path / "out", *still))
+    before, after = load_file(masked_lm_dir / "model.safetensors"), load_file(tmp_path / "out" / "model.safetensors")
+    assert before.keys() == after.keys()
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    assert not torch.equal(before[name], after[name])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"--from": "/no/such/model"}, "cannot load a model from '/no/such/model'"),
+        ({"--data": "/no/such/file.jsonl"}, "no file or folder '/no/such/file.jsonl'"),
+        ({"--max-length": "81"}, "--max-length 81 does not fit: the model takes 80 tokens"),
+        ({"--encoder-mask": "1.5"}, "encoder_mask must be from 0 to 1, got 1.5"),
+        ({"--bow-weight": "-1"}, "bow_weight must be from 0"),
+        ({"--no-such-option": "1"}, "--no-such-option"),
+        ({"--report_to": "nothing-known"}, "nothing-known"),
+    ],
+)
+def test_a_users_mistake_is_one_line(
+    changed: dict[str, str], message: str, masked_lm_dir: Path, corpus_file: Path, tmp_path: Path
+) -> None:
+    options = _options(masked_lm_dir, corpus_file, tmp_path / "out")
+    for option, value in changed.items():
+        options = [*options, option, value]
+    with pytest.raises(UserError) as raised:
+        main(options)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_a_dupmae_model_is_not_a_masked_lm(tiny_model_dir: Path, corpus_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a model of type 'dupmae'; pre-training takes one of type bert"):
+        main(_options(tiny_model_dir, corpus_file, tmp_path / "out"))
+
+
+def test_a_folder_that_is_no_run_is_never_deleted(masked_lm_dir: Path, corpus_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="something else than a pre-training run"):
+        main(_options(masked_lm_dir, corpus_file, tmp_path, "--overwrite"))
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_mistake_on_the_command_line_exits_with_status_2(masked_lm_dir: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"text": "fine"}\nnot json\n')
+    process = _start(*_options(masked_lm_dir, bad, tmp_path / "out"))
+    printed, _ = process.communicate()
+    assert process.returncode == 2
+    assert printed.splitlines()[-1].startswith(f"error: {bad}, line 2: not JSON")
+    assert "Traceback" not in printed

@@ -1,0 +1,131 @@
+"""Readers of pre-training text, and what each says of a bad line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import datasets
+import ir_datasets
+import pytest
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
+
+RECORDS = [{"_id": "1", "title": "A title", "text": "and a text "}, {"_id": "2", "title": "", "text": "alone"}]
+
+
+def _jsonl(path: Path, records: list) -> str:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
+def test_jsonl_joins_title_and_text(tmp_path: Path) -> None:
+    source = _jsonl(tmp_path / "a.jsonl", [*RECORDS, {"id": 3, "contents": "contents"}])
+    assert list(read_texts(source)) == ["A title and a text", "alone", "contents"]
+    assert list(read_texts(_jsonl(tmp_path / "b.jsonl", RECORDS), ["text"])) == ["and a text", "alone"]
+
+
+def test_plain_text_has_a_text_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Première ligne\r\n\n  second line", encoding="utf-8")
+    assert list(read_texts(str(tmp_path / "a.txt"))) == ["Première ligne", "second line"]
+
+
+def test_a_folder_is_read_in_order_and_compressed_files_too(tmp_path: Path) -> None:
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"second"))
+    (tmp_path / "sub").mkdir()
+    _jsonl(tmp_path / "sub" / "c.jsonl", [{"text": "third"}])
+    (tmp_path / "a.txt").write_text("first")
+    (tmp_path / "README.md").write_text("not text to train on")
+    assert list(read_texts(str(tmp_path))) == ["first", "second", "third"]
+
+
+def test_datasets_from_a_folder_and_from_disk(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    _jsonl(tmp_path / "raw" / "train.jsonl", RECORDS)
+    datasets.Dataset.from_list(RECORDS).save_to_disk(str(tmp_path / "saved"))
+    for name in ("raw", "saved"):
+        assert list(read_texts(f"datasets:{tmp_path / name}")) == ["A title and a text", "alone"]
+
+
+class _Document(NamedTuple):
+    doc_id: str
+    title: str
+    body: str
+
+    def default_text(self) -> str:
+        return f"{self.title} {self.body}"
+
+
+class _Documents(ir_datasets.formats.BaseDocs):
+    def docs_iter(self) -> Iterator[_Document]:
+        yield _Document("1", "a title", "a body")
+
+    def docs_cls(self) -> type:
+        return _Document
+
+
+@pytest.fixture
+def ir_name() -> Iterator[str]:
+    name = "dupmae-pretraining-test"
+    ir_datasets.registry.register(name, ir_datasets.Dataset(_Documents()))
+    yield name
+    ir_datasets.registry._registered.pop(name)
+
+
+def test_ir_datasets(ir_name: str) -> None:
+    assert list(read_texts(f"ir_datasets:{ir_name}")) == ["a title a body"]
+    assert list(read_texts(f"ir_datasets:{ir_name}", ["title"])) == ["a title"]
+
+
+def test_a_fingerprint_is_of_the_content(tmp_path: Path) -> None:
+    one, two = _jsonl(tmp_path / "a.jsonl", RECORDS), _jsonl(tmp_path / "b.jsonl", RECORDS)
+    assert fingerprint(one) == fingerprint(two)
+    assert fingerprint(one) != fingerprint(_jsonl(tmp_path / "b.jsonl", RECORDS[:1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "a.jsonl, line 2: not JSON"),
+        ("a.jsonl", b'["a"]\n', "a.jsonl, line 1: a JSON list, not an object"),
+        (
+            "a.jsonl",
+            b'{"text": "a"}\n\n{"title": "b"}\n',
+            "a.jsonl, line 3: no field text or contents or body (it has title)",
+        ),
+        ("a.jsonl", b'{"text": null}\n', "a.jsonl, line 1: field 'text' is NoneType, not text"),
+        ("a.jsonl", b'{"title": 4, "text": "a"}\n', "a.jsonl, line 1: field 'title' is int, not text"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n', "a.jsonl, line 2: not UTF-8"),
+        ("a.txt", b"fine\n\xe9\n", "a.txt, line 2: not UTF-8"),
+        ("a.txt.gz", b"not compressed", "a.txt.gz, after line 0: a damaged gzip file"),
+        ("a.txt.gz", gzip.compress(b"line\n" * 10)[:-12], "a.txt.gz, after line"),
+        ("a.csv", b"a,b\n", "holds no text that can be read (.jsonl"),
+    ],
+)
+def test_bad_files_name_the_place(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        list(read_texts(str(tmp_path / name)))
+    assert message in str(raised.value)
+
+
+def test_missing_sources_are_named(tmp_path: Path) -> None:
+    _jsonl(tmp_path / "train.jsonl", [{"other": "a"}])
+    for source, message in [
+        (str(tmp_path / "nothing.jsonl"), "no file or folder"),
+        (f"datasets:{tmp_path}/nothing", "cannot open"),
+        (f"datasets:{tmp_path}::nosplit", "cannot open"),
+        (f"datasets:{tmp_path}", "record 1: no field text"),
+        ("ir_datasets:no-such-set", "ir_datasets has no 'no-such-set'"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            list(read_texts(source))
+
+
+def test_a_field_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="line 1: no field 'abstract' \\(it has _id, title, text\\)"):
+        list(read_texts(_jsonl(tmp_path / "a.jsonl", RECORDS), ["title", "abstract"]))
