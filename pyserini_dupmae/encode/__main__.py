@@ -28,6 +28,7 @@ from pyserini_dupmae.encode.pipeline import encode_store
 from pyserini_dupmae.encode.settings import Settings
 from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.log import logger, show
+from pyserini_dupmae.modeling.default import default_model
 from pyserini_dupmae.modeling.loading import LoadedModel, load_model
 
 GPU_BATCH_SIZE = 256
@@ -41,14 +42,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     source, target, encoder = args.input, args.output, args.encoder
     output = Output(target.embeddings, _indexes(target))
     output.admit(target.resume, target.overwrite)
-    _require_tools(output.missing_indexes(), encoder.quantization_bits)
+    _require_tools(output.indexes if target.overwrite else output.missing_indexes(), encoder.quantization_bits)
     corpus = _corpus(source)
     device = encoder.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    loaded = load_model(encoder.encoder, device, encoder.dtype)
+    model_name = encoder.encoder or default_model()
+    loaded = load_model(model_name, device, encoder.dtype)
     settings = _settings(args, loaded)
+    if not target.overwrite:
+        output.require_same(settings)
     documents = corpus.survey().documents
     part = shard_range(documents, source.shard_id, source.shard_num)
-    output.begin(settings, target.overwrite)
+    if target.overwrite:
+        output.clear()
     started = time.perf_counter()
     encoded = encode_store(islice(corpus, part.start, part.stop), len(part), loaded.model, settings, output.store)
     seconds = time.perf_counter() - started
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{len(part)} documents, {encoded} of them encoded in {seconds:.1f} s ({encoded / seconds:.1f} a second); "
         f"{output.size():,} bytes in {output.folder}"
     )
-    print(_next_command(output, encoder.encoder))
+    print(_next_command(output, model_name))
 
 
 def _indexes(target: argparse.Namespace) -> list[str]:
@@ -98,7 +103,7 @@ def _settings(args: argparse.Namespace, loaded: LoadedModel) -> Settings:
     )
 
 
-def _require_tools(indexes: list[str], bits: int) -> None:
+def _require_tools(indexes: Sequence[str], bits: int) -> None:
     """Raise `UserError` now, not after hours of encoding, if the indexes cannot be built on this machine."""
     if not indexes:
         return

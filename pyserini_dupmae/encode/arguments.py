@@ -51,7 +51,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_encoder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--encoder", required=True, help="a DupMAE model: a folder, or a name on the Hugging Face Hub")
+    parser.add_argument(
+        "--encoder", help="a DupMAE model: a folder, or a name on the Hugging Face Hub (default: the package's own)"
+    )
     parser.add_argument("--batch-size", type=positive_int, help="documents (default: 32, on a GPU 256)")
     parser.add_argument("--max-length", type=positive_int, help="tokens of a document (default: the model's)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda if there is one)")

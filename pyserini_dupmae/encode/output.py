@@ -9,12 +9,12 @@ from pathlib import Path
 from pyserini_dupmae.encode.settings import SETTINGS_JSON, Settings
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.files import TEMPORARY_SUFFIX, remove
+from pyserini_dupmae.index.info import INFO_JSON
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.store import STORE_JSON
 
 STORE = "store"
 INDEXES = ("faiss", "lucene", "jsonl")
-INDEX_JSON = "dupmae.json"
 
 
 class Output:
@@ -26,7 +26,7 @@ class Output:
 
     def missing_indexes(self) -> list[str]:
         """The wanted indexes that are not finished."""
-        return [name for name in self.indexes if not (self.folder / name / INDEX_JSON).exists()]
+        return [name for name in self.indexes if not (self.folder / name / INFO_JSON).exists()]
 
     def admit(self, resume: bool, overwrite: bool) -> None:
         """Raise `UserError` if there is something here that may neither be continued nor replaced."""
@@ -44,11 +44,13 @@ class Output:
                 f"{self.folder} holds a finished encoding; replace it with --overwrite, or give another --embeddings"
             )
 
-    def begin(self, settings: Settings, overwrite: bool) -> None:
-        """Clear what is to be overwritten, or see to it that what is begun here was begun with the same settings."""
-        if overwrite:
-            for name in self._present():
-                _discard(self.folder / name)
+    def clear(self) -> None:
+        """Delete what is here."""
+        for name in self._present():
+            _discard(self.folder / name)
+
+    def require_same(self, settings: Settings) -> None:
+        """Raise `UserError` unless what is begun here, if anything, was begun with ``settings``."""
         begun = Settings.read(self.store)
         if begun is not None:
             settings.require(begun, self.store)
@@ -60,15 +62,18 @@ class Output:
         return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
     def _present(self) -> list[str]:
-        return [name for name in (STORE, *INDEXES) if (self.folder / name).exists()]
+        return [name for name in (STORE, *INDEXES) if not _is_empty(self.folder / name)]
 
     def _is_ours(self, name: str) -> bool:
-        """Whether ``name`` is absent, empty, or carries our mark, so that --overwrite deletes nobody else's files."""
+        """Whether ``name`` is absent, empty or carries our mark, so that --overwrite deletes nobody else's files."""
         path = self.folder / name
-        if not path.exists():
-            return True
-        marks = (SETTINGS_JSON, STORE_JSON) if name == STORE else (INDEX_JSON,)
-        return path.is_dir() and (not any(path.iterdir()) or any((path / mark).exists() for mark in marks))
+        marks = (SETTINGS_JSON, STORE_JSON) if name == STORE else (INFO_JSON,)
+        return _is_empty(path) or any((path / mark).exists() for mark in marks)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether ``path`` is absent, or a folder of nothing but what an interruption left."""
+    return not path.exists() or (path.is_dir() and all(file.suffix == TEMPORARY_SUFFIX for file in path.iterdir()))
 
 
 def _discard(path: Path) -> None:

@@ -172,6 +172,12 @@ def test_an_unfinished_encoding_goes_on_only_with_its_corpus(encode, unfinished,
     assert re.search(message, refused.stderr)
 
 
+def test_killed_before_the_first_shard(encode, jsonl, tmp_path):
+    (tmp_path / "out/store").mkdir(parents=True)
+    (tmp_path / "out/store/encoding.json.tmp").write_text("{")
+    assert encode(jsonl([{"id": "a", "contents": "x"}]), "--store-only").status == 0
+
+
 def test_overwrite_begins_again(encode, unfinished, tmp_path):
     assert encode(unfinished[0], "--store-only", "--shard-size", "1", "--overwrite").status == 0
     assert len(StoreInfo.read(tmp_path / "out/store").shards) == 5
