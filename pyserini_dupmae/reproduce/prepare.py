@@ -141,7 +141,7 @@ def _columns(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def write_docstrings(options: argparse.Namespace) -> None:
-    """Write the docstrings in BEIR's layout; a limit keeps the documents that are asked for and some of the others."""
+    """Write the docstrings in BEIR's layout."""
     from pyserini_dupmae.demo.docstrings import build
 
     collection = build(options.queries, options.documents)

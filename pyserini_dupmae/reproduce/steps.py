@@ -85,7 +85,7 @@ class Outcome:
     def __str__(self) -> str:
         if self.skipped:
             return f"{self.step.title}: done before"
-        again = f" again, because it changed: {self.changes}" if self.changes else ""
+        again = f" again, for this changed: {self.changes}" if self.changes else ""
         return f"{self.step.title}: run{again} ({self.record.seconds:.1f} s)"
 
 
@@ -120,14 +120,14 @@ def _read(step: Step) -> Record | None:
 
 def _changes(step: Step, record: Record, inputs: dict[str, Digest]) -> list[str]:
     changes = [
-        f"the {name}: {_shown(differences(record.inputs.get(name, {}), now))}"
+        f"the {name} ({_shown(differences(record.inputs.get(name, {}), now))})"
         for name, now in inputs.items()
         if record.inputs.get(name) != now
     ]
     if record.settings != step.settings:
-        changes.append(f"the settings: {record.settings} before, {step.settings} now")
+        changes.append(f"the settings ({record.settings} before, {step.settings} now)")
     if output := differences(record.output, digest(step.output)):
-        changes.append(f"{step.output.name}: {_shown(output)}")
+        changes.append(f"{step.output.name} ({_shown(output)})")
     return changes
 
 

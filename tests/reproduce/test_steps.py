@@ -40,10 +40,10 @@ def test_done_again_when_something_changed(step: Step, tmp_path: Path) -> None:
     run(step)
     (tmp_path / "para.title.txt").write_text("1\tanother\n")
     again = run(step)
-    assert (again.skipped, again.changes) == (False, "the titles: changed")
+    assert (again.skipped, again.changes) == (False, "the titles (changed)")
     assert step.output.read_text() == "1\tanother\ttext\n"
     step.output.write_text("tampered")
-    assert run(step).changes == "corpus.tsv: changed"
+    assert run(step).changes == "corpus.tsv (changed)"
     assert step.output.read_text() == "1\tanother\ttext\n"
     assert "the settings" in run(replace(step, settings={"k": 1})).changes
 
@@ -58,7 +58,7 @@ def test_a_guarded_step_is_reported_and_not_used(step: Step, tmp_path: Path) -> 
     (tmp_path / "para.txt").write_text(passages)
     assert run(guarded).skipped
     step.output.unlink()
-    with pytest.raises(StepError, match=r"corpus.tsv: missing"):
+    with pytest.raises(StepError, match=r"corpus.tsv \(missing"):
         run(guarded)
 
 
