@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import faiss
@@ -20,6 +20,7 @@ from pyserini_dupmae import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.encoders.impact import QUERY_SCALE
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.log import logger
 from pyserini_dupmae.queries import QueryModel
 
 
@@ -34,9 +35,17 @@ def sparse(encoded: Path, tiny_model_dir: Path) -> LuceneImpactSearcher:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    caplog.set_level(logging.INFO, logger="pyserini_dupmae")
-    return lambda: [record.getMessage() for record in caplog.records if record.name == "pyserini_dupmae"]
+def said() -> Iterator[list[str]]:
+    """The messages of the package's logger, whoever else listens to it."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield messages
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 def fused_by_pyserini(
@@ -54,7 +63,7 @@ def fused_by_pyserini(
 
 @pytest.mark.parametrize("k", [1, 7, 100])
 def test_eq12_whatever_the_lists_hold(
-    k: int, dense: FaissSearcher, sparse: LuceneImpactSearcher, topics: list, scores: dict, said: Callable
+    k: int, dense: FaissSearcher, sparse: LuceneImpactSearcher, topics: list, scores: dict, said: list[str]
 ):
     searcher = HybridSearcher(dense, sparse)
     for qid, text in topics:
@@ -62,8 +71,8 @@ def test_eq12_whatever_the_lists_hold(
         best = sorted(scores[qid].values(), reverse=True)[:k]
         assert [hit.score for hit in hits] == pytest.approx(best, rel=1e-4)
         assert [scores[qid][hit.docid] for hit in hits] == pytest.approx(best, rel=1e-4)
-    assert len(said()) == 1
-    assert "Eq. 12 exactly" in said()[0]
+    assert len(said) == 1
+    assert "Eq. 12 exactly" in said[0]
 
 
 def test_a_batch_gives_what_single_queries_give(dense: FaissSearcher, sparse: LuceneImpactSearcher, topics: list):
@@ -85,7 +94,7 @@ def test_a_query_is_encoded_once(dense: FaissSearcher, sparse: LuceneImpactSearc
 
 
 def test_another_alpha_is_pyserini_s_own_result(
-    dense: FaissSearcher, sparse: LuceneImpactSearcher, topics: list, said: Callable
+    dense: FaissSearcher, sparse: LuceneImpactSearcher, topics: list, said: list[str]
 ):
     searcher = HybridSearcher(dense, sparse)
     for _, text in topics:
@@ -93,18 +102,18 @@ def test_another_alpha_is_pyserini_s_own_result(
         hits = searcher.search(text, 30, 1000, alpha=0.5)
         assert {hit.docid: hit.score for hit in hits} == expected
         assert [hit.score for hit in hits] == sorted(expected.values(), reverse=True)
-    (line,) = said()
+    (line,) = said
     assert "--alpha is 0.5, not 1" in line
 
 
-def test_normalization_is_pyserini_s_own(dense: FaissSearcher, sparse: LuceneImpactSearcher, said: Callable):
+def test_normalization_is_pyserini_s_own(dense: FaissSearcher, sparse: LuceneImpactSearcher, said: list[str]):
     hits = HybridSearcher(dense, sparse).search("largest value", 30, 10, alpha=1, normalization=True)
     assert max(hit.score for hit in hits) <= 1
-    assert "--normalization" in said()[0]
+    assert "--normalization" in said[0]
 
 
 def test_an_index_that_is_not_flat_is_pyserini_s_own(
-    encoded: Path, tiny_model_dir: Path, sparse: LuceneImpactSearcher, said: Callable, tmp_path: Path
+    encoded: Path, tiny_model_dir: Path, sparse: LuceneImpactSearcher, said: list[str], tmp_path: Path
 ):
     shutil.copytree(encoded / "faiss", tmp_path / "out" / "faiss")
     (tmp_path / "out" / "store").symlink_to(encoded / "store")
@@ -116,27 +125,27 @@ def test_an_index_that_is_not_flat_is_pyserini_s_own(
     dense = FaissSearcher(str(tmp_path / "out" / "faiss"), DupMAEQueryEncoder(str(tiny_model_dir)))
     hits = HybridSearcher(dense, sparse).search("largest value", 30, 1000, alpha=1)
     assert {hit.docid: hit.score for hit in hits} == fused_by_pyserini(dense, sparse, "largest value", 30, alpha=1)
-    (line,) = said()
+    (line,) = said
     nearest = re.search(r"is not flat; --alpha (\S+) comes nearest$", line)
     assert float(nearest.group(1)) == pytest.approx(IndexInfo.read(sparse.index_dir).scale / QUERY_SCALE, rel=0.01)
 
 
 def test_an_index_without_its_store_is_pyserini_s_own(
-    encoded: Path, tiny_model_dir: Path, sparse: LuceneImpactSearcher, said: Callable, tmp_path: Path
+    encoded: Path, tiny_model_dir: Path, sparse: LuceneImpactSearcher, said: list[str], tmp_path: Path
 ):
     shutil.copytree(encoded / "faiss", tmp_path / "faiss")
     dense = FaissSearcher(str(tmp_path / "faiss"), DupMAEQueryEncoder(str(tiny_model_dir)))
     hits = HybridSearcher(dense, sparse).search("largest value", 30, 1000, alpha=1)
     assert {hit.docid: hit.score for hit in hits} == fused_by_pyserini(dense, sparse, "largest value", 30, alpha=1)
-    assert "not Eq. 12: " in said()[0]
+    assert "not Eq. 12: " in said[0]
 
 
 def test_terms_that_are_dropped_by_idf_are_pyserini_s_own(
-    encoded: Path, tiny_model_dir: Path, dense: FaissSearcher, said: Callable
+    encoded: Path, tiny_model_dir: Path, dense: FaissSearcher, said: list[str]
 ):
     sparse = LuceneImpactSearcher(str(encoded / "lucene"), str(tiny_model_dir), 1)
     HybridSearcher(dense, sparse).search("largest value", 30, 10, alpha=1)
-    assert "--min-idf 1 drops terms" in said()[0]
+    assert "--min-idf 1 drops terms" in said[0]
 
 
 class LengthEncoder(QueryEncoder):
@@ -148,7 +157,7 @@ class LengthEncoder(QueryEncoder):
 
 @pytest.mark.parametrize("side", ["dense", "sparse", "both"])
 def test_another_pair_of_encoders_is_untouched_and_silent(
-    side: str, encoded: Path, dense: FaissSearcher, sparse: LuceneImpactSearcher, said: Callable
+    side: str, encoded: Path, dense: FaissSearcher, sparse: LuceneImpactSearcher, said: list[str]
 ):
     if side != "sparse":
         dense = FaissSearcher(str(encoded / "faiss"), LengthEncoder())
@@ -156,7 +165,7 @@ def test_another_pair_of_encoders_is_untouched_and_silent(
         sparse = LuceneImpactSearcher(str(encoded / "lucene"), None, -1)
     hits = HybridSearcher(dense, sparse).search("largest value", 30, 1000, alpha=1)
     assert {hit.docid: hit.score for hit in hits} == fused_by_pyserini(dense, sparse, "largest value", 30, alpha=1)
-    assert said() == []
+    assert said == []
 
 
 def test_a_model_that_did_not_make_the_index_is_refused(encoded: Path, linear_model_dir: Path):
