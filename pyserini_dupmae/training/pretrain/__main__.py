@@ -9,10 +9,13 @@ same command with ``--resume`` goes on after an interruption. Every option of th
 
 from __future__ import annotations
 
+import os
+
 from pyserini_dupmae import log
 from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.training.pretrain.command import main
 
 if __name__ == "__main__":
-    log.show()
+    if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
+        log.show()
     run_command(main)

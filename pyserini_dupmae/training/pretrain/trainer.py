@@ -99,7 +99,8 @@ class PretrainTrainer(Trainer):
         return {f"{prefix}loss_{PARTS[i]}": losses[i].item() for i in self._used}
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        checkpoint.save_model(self._model, self.processing_class, Path(output_dir or self.args.output_dir))
+        if self.args.should_save:  # one process of all
+            checkpoint.save_model(self._model, self.processing_class, Path(output_dir or self.args.output_dir))
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)

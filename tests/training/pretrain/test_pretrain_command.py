@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def _history(folder: Path, key: str) -> list[dict[str, Any]]:
     return [entry for entry in json.loads((folder / "pretrain.json").read_text())["history"] if key in entry]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """These models are too small for a second thread to help."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +156,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert all(torch.equal(value, actual[name]) for name, value in expected.items())
     logged = [[entry["loss"] for entry in _history(tmp_path / name, "loss")] for name in ("whole", "killed")]
     assert logged[0] == logged[1]
-    assert _history(tmp_path / "killed", "loss")[-1]["epoch"] > 1.5  # what was resumed crosses an epoch
+    assert _history(tmp_path / "killed", "loss")[-1]["epoch"] > 1  # what was resumed crosses an epoch
 
 
 def test_pretraining_goes_on_with_the_decoder_on_another_corpus(
