@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pyserini_dupmae.reproduce.schema import STATISTICS, AnyCondition, Measured, Statistics
+from pyserini_dupmae.reproduce.schema import STATISTICS, AnyCondition, Measured
 
 DIGITS = 4
 """Scores are equal when they print alike."""
@@ -43,26 +43,30 @@ class Check:
 
 
 def check_statistics(
-    condition: AnyCondition, measured: Measured | None, documents: int | None, found: StatisticsFound
+    condition: AnyCondition, python: str, documents: int | None, found: StatisticsFound
 ) -> Iterator[Check]:
-    """A check for each statistic of the index; ``documents`` is the published size of the collection, or None."""
-    expected = (measured.statistics if measured else Statistics()).model_dump()
+    """A check for each statistic of the index.
+
+    ``documents`` is the published size of the collection, or None; ``python`` the version that runs, "3.11.7".
+    """
+    measured = condition.measured(python) or Measured()
+    expected = measured.statistics.model_dump()
     if documents is not None:
         expected["documents"] = documents
     for name in STATISTICS:
         wanted, got = expected[name], found[name]
-        allowed = condition.tolerance.statistics * (wanted or 0)
+        allowed = condition.allowed(python).statistics * (wanted or 0)
         yield Check(f"index {name}", _status(got, wanted, got == wanted, allowed), got, wanted)
 
 
-def check_scores(condition: AnyCondition, measured: Measured | None, found: ScoresFound) -> Iterator[Check]:
+def check_scores(condition: AnyCondition, python: str, found: ScoresFound) -> Iterator[Check]:
     """A check for each metric of each topic set."""
+    measured = condition.measured(python) or Measured()
     for topics, metrics in condition.topics.items():
         for metric in metrics:
-            got = found[topics][metric]
-            wanted = measured.scores.get(topics, {}).get(metric) if measured else None
+            got, wanted = found[topics][metric], measured.scores.get(topics, {}).get(metric)
             same = wanted is not None and round(got, DIGITS) == round(wanted, DIGITS)
-            status = _status(got, wanted, same, condition.tolerance.scores)
+            status = _status(got, wanted, same, condition.allowed(python).scores)
             yield Check(f"{topics} {metric}", status, got, wanted, condition.paper.get(topics, {}).get(metric))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.evaluation.measures import Values, mean
-from pyserini_dupmae.evaluation.results import ConditionResult, IndexStatistics
+from pyserini_dupmae.evaluation.results import SEARCH_MODES, ConditionResult, IndexStatistics
 from pyserini_dupmae.files import write_json
 from pyserini_dupmae.reproduce.catalogue import Catalogue
 from pyserini_dupmae.reproduce.checks import Check, ScoresFound, Status, check_scores, check_statistics, mean_scores
@@ -20,9 +21,7 @@ from pyserini_dupmae.reproduce.provenance import environment
 from pyserini_dupmae.reproduce.schema import AnyCondition, Condition, MeanCondition
 from pyserini_dupmae.reproduce.steps import Outcome, StepError, run
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-MODES = {"hybrid": "hybrid", "dense": "cls", "sparse": "ot"}
-"""The search command's modes -> those of `pyserini_dupmae.evaluation.results`."""
+PYTHON = platform.python_version()
 
 
 @dataclass
@@ -69,15 +68,15 @@ class Runner:
         return finished
 
     def _check(self, planned: Plan, finished: Finished) -> None:
-        condition, measured = planned.condition, planned.condition.measured(PYTHON)
+        condition = planned.condition
         statistics = json.loads(planned.statistics.read_text(encoding="utf-8"))
         values = {topics: _values(path) for topics, path in planned.scores.items()}
         finished.scores = {
             topics: {metric: mean(of_metric) for metric, of_metric in found.items()} for topics, found in values.items()
         }
         finished.checks = [
-            *check_statistics(condition, measured, planned.collection.documents, statistics),
-            *check_scores(condition, measured, finished.scores),
+            *check_statistics(condition, PYTHON, planned.collection.documents, statistics),
+            *check_scores(condition, PYTHON, finished.scores),
         ]
         size = sum(file.stat().st_size for file in planned.index.rglob("*") if file.is_file())
         for topics, of_topics in values.items():
@@ -86,7 +85,7 @@ class Runner:
                 topics,
                 collection=condition.collection,
                 model=condition.model,
-                mode=MODES[condition.search.mode],
+                mode=SEARCH_MODES[condition.search.mode],
                 per_query=of_topics,
                 cls_dim=statistics["dimension"],
                 top_k=condition.index.top_k,
@@ -102,7 +101,7 @@ class Runner:
             finished.error = f"no mean without {', '.join(missing)}"
         else:
             finished.scores = mean_scores(condition, [member.scores for member in members])
-            finished.checks = list(check_scores(condition, condition.measured(PYTHON), finished.scores))
+            finished.checks = list(check_scores(condition, PYTHON, finished.scores))
             names = tuple(member.condition.name for member in members)
             for topics in condition.topics:
                 self._write_result(finished, topics, collection=condition.name, mode="hybrid", mean_of=names)

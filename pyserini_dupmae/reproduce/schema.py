@@ -111,13 +111,6 @@ class Statistics(_Entry):
     dimension: int | None = None
 
 
-class Measured(_Entry):
-    """What a run gave on the day when somebody measured it."""
-
-    statistics: Statistics = Statistics()
-    scores: Scores = {}
-
-
 class Tolerance(_Entry):
     """How far off is still [OKish]: ``scores`` absolute, ``statistics`` relative."""
 
@@ -125,10 +118,19 @@ class Tolerance(_Entry):
     statistics: float = Field(0.0, ge=0)
 
 
+class Measured(_Entry):
+    """What a run gave on the day when somebody measured it. ``tolerance`` takes the place of the condition's."""
+
+    statistics: Statistics = Statistics()
+    scores: Scores = {}
+    tolerance: Tolerance | None = None
+
+
 class _Scored(_Entry):
     """What every condition has: metrics for each topic set, the paper's numbers, and the measured ones or null.
 
-    ``expected_by_python`` is for collections that differ between Python versions: "3.11" -> what it gave there.
+    ``expected_by_python`` is for collections that differ between Python versions: "3.11" or, nearer, "3.11.7" -> what
+    it gave there.
     """
 
     name: Name
@@ -152,8 +154,14 @@ class _Scored(_Entry):
         return self
 
     def measured(self, python: str) -> Measured | None:
-        """What is expected under the Python version ``python`` ("3.11"); None when nobody measured it."""
-        return self.expected or self.expected_by_python.get(python)
+        """What is expected under the Python version ``python`` ("3.11.7"); None when nobody measured it."""
+        minor = python.rpartition(".")[0]
+        return self.expected or self.expected_by_python.get(python) or self.expected_by_python.get(minor)
+
+    def allowed(self, python: str) -> Tolerance:
+        """How far off is still [OKish] under the Python version ``python``."""
+        measured = self.measured(python)
+        return (measured and measured.tolerance) or self.tolerance
 
 
 class Condition(_Scored):

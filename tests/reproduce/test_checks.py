@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pyserini_dupmae.reproduce.checks import Status, check_scores, check_statistics, mean_scores
-from pyserini_dupmae.reproduce.schema import Condition, Measured
+from pyserini_dupmae.reproduce.schema import Condition
 
+PYTHON = "3.11.7"
 FOUND = {"documents": 1000, "postings": 5000, "weights": 123456, "dimension": 16}
 
 
@@ -26,16 +27,15 @@ def _condition(**more: object) -> Condition:
     ],
 )
 def test_a_score(expected: float | None, line: str) -> None:
-    measured = None if expected is None else Measured(scores={"dev": {"nDCG@10": expected}})
-    condition = _condition(paper={"dev": {"nDCG@10": 0.42}})
-    (check,) = check_scores(condition, measured, {"dev": {"nDCG@10": 0.410249}})
+    measured = None if expected is None else {"scores": {"dev": {"nDCG@10": expected}}}
+    condition = _condition(paper={"dev": {"nDCG@10": 0.42}}, expected=measured)
+    (check,) = check_scores(condition, PYTHON, {"dev": {"nDCG@10": 0.410249}})
     assert str(check) == line
 
 
 def test_statistics() -> None:
-    measured = Measured.model_validate({"statistics": {"postings": 5000, "weights": 123000, "dimension": 32}})
-    checks = list(check_statistics(_condition(), measured, None, FOUND))
-    assert [str(check) for check in checks] == [
+    condition = _condition(expected={"statistics": {"postings": 5000, "weights": 123000, "dimension": 32}})
+    assert [str(check) for check in check_statistics(condition, PYTHON, None, FOUND)] == [
         "[NEW]   index documents 1000",
         "[OK]    index postings 5000",
         "[OKish] index weights expected 123000 got 123456",
@@ -44,14 +44,22 @@ def test_statistics() -> None:
 
 
 def test_the_published_number_of_documents_is_expected_even_of_a_new_condition() -> None:
-    checks = list(check_statistics(_condition(tolerance={"statistics": 0}), None, 1001, FOUND))
+    checks = list(check_statistics(_condition(tolerance={"statistics": 0}), PYTHON, 1001, FOUND))
     assert [check.status for check in checks] == [Status.FAIL, Status.NEW, Status.NEW, Status.NEW]
 
 
 def test_expected_by_python() -> None:
-    condition = _condition(expected_by_python={"3.11": {"scores": {"dev": {"nDCG@10": 0.5}}}})
-    assert condition.measured("3.11") == Measured(scores={"dev": {"nDCG@10": 0.5}})
-    assert condition.measured("3.99") is None
+    scores = {"scores": {"dev": {"nDCG@10": 0.5}}}
+    condition = _condition(expected_by_python={"3.11.7": scores, "3.11": {**scores, "tolerance": {"scores": 0.1}}})
+
+    def status(python: str, got: float) -> Status:
+        (check,) = check_scores(condition, python, {"dev": {"nDCG@10": got}})
+        return check.status
+
+    assert status("3.11.7", 0.55) is Status.FAIL
+    assert status("3.11.8", 0.55) is Status.OKISH
+    assert status("3.11.8", 0.65) is Status.FAIL
+    assert status("3.12.1", 0.55) is Status.NEW
 
 
 def test_mean() -> None:
