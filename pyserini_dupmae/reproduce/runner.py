@@ -13,6 +13,7 @@ from typing import Any
 from pyserini_dupmae.evaluation.measures import Values, mean
 from pyserini_dupmae.evaluation.results import SEARCH_MODES, ConditionResult, IndexStatistics
 from pyserini_dupmae.files import write_json
+from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.reproduce.catalogue import Catalogue
 from pyserini_dupmae.reproduce.checks import Check, ScoresFound, Status, check_scores, check_statistics, mean_scores
 from pyserini_dupmae.reproduce.digests import combined
@@ -22,15 +23,18 @@ from pyserini_dupmae.reproduce.schema import AnyCondition, Condition, MeanCondit
 from pyserini_dupmae.reproduce.steps import Outcome, StepError, run
 
 PYTHON = platform.python_version()
+SEARCHED = {"hybrid": ("faiss", "lucene"), "dense": ("faiss",), "sparse": ("lucene",)}
+"""The search command's modes -> the indexes that are searched."""
 
 
 @dataclass
 class Finished:
-    """What became of a condition: its checks, or the ``error`` that kept it from them."""
+    """What became of a condition: its checks and ``mode`` (of the results), or the ``error`` that kept it from them."""
 
     condition: AnyCondition
     checks: list[Check] = field(default_factory=list)
     scores: ScoresFound = field(default_factory=dict)
+    mode: str = ""
     error: str | None = None
 
     @property
@@ -78,19 +82,23 @@ class Runner:
             *check_statistics(condition, PYTHON, planned.collection.documents, statistics),
             *check_scores(condition, PYTHON, finished.scores),
         ]
-        size = sum(file.stat().st_size for file in planned.index.rglob("*") if file.is_file())
+        mode = condition.search.mode
+        finished.mode = SEARCH_MODES[mode]
+        lucene = IndexInfo.read(planned.index / "lucene")
+        files = [file for name in SEARCHED[mode] for file in (planned.index / name).iterdir()]
+        size = sum(file.stat().st_size for file in files)
+        postings = statistics["postings"] if "lucene" in SEARCHED[mode] else None
         for topics, of_topics in values.items():
             self._write_result(
                 finished,
                 topics,
                 collection=condition.collection,
                 model=condition.model,
-                mode=SEARCH_MODES[condition.search.mode],
                 per_query=of_topics,
-                cls_dim=statistics["dimension"],
-                top_k=condition.index.top_k,
-                bits=condition.index.bits,
-                index=IndexStatistics(statistics["documents"], size, statistics["postings"]),
+                cls_dim=lucene.model.cls_dim,
+                top_k=lucene.top_k,
+                bits=lucene.bits,
+                index=IndexStatistics(lucene.documents, size, postings),
             )
 
     def _mean(self, condition: MeanCondition) -> Finished:
@@ -103,8 +111,9 @@ class Runner:
             finished.scores = mean_scores(condition, [member.scores for member in members])
             finished.checks = list(check_scores(condition, PYTHON, finished.scores))
             names = tuple(member.condition.name for member in members)
+            finished.mode = members[0].mode
             for topics in condition.topics:
-                self._write_result(finished, topics, collection=condition.name, mode="hybrid", mean_of=names)
+                self._write_result(finished, topics, collection=condition.name, mean_of=names)
         self._report(finished)
         return finished
 
@@ -121,6 +130,7 @@ class Runner:
         ConditionResult(
             condition=condition.name,
             topics=topics,
+            mode=finished.mode,
             metrics=dict(finished.scores[topics]),
             paper=condition.paper.get(topics, {}),
             expected=measured.scores.get(topics, {}) if measured else {},
