@@ -2,8 +2,10 @@
 
     {"condition": "nfcorpus", "collection": "nfcorpus", "topics": "dev", "model": "dupmae", "mode": "hybrid",
      "metrics": {"nDCG@10": 0.31}, "per_query": {"nDCG@10": {"PLAIN-1": 0.4, ...}}, "paper": {}, "expected": {},
-     "cls_dim": 384, "top_k": 384, "bits": 8, "index": {"documents": 3633, "bytes": 9000000, "postings": 1300000},
-     "latency": {"mean_ms": 21.5, "p95_ms": 40.1, "queries_per_second": 46.0}, "training_log": "training.jsonl"}
+     "cls_dim": 384, "top_k": 384, "bits": 8, "query_terms": 64,
+     "index": {"documents": 3633, "bytes": 9000000, "postings": 1300000},
+     "latency": {"mean_ms": 21.5, "median_ms": 20.0, "p95_ms": 40.1, "queries_per_second": 46.0},
+     "training_log": "training.jsonl"}
 
 Everything after ``metrics`` may be left out.
 """
@@ -24,6 +26,8 @@ from pyserini_dupmae.files import atomic_open
 
 Text = Annotated[str, Field(min_length=1)]
 Mode = Literal["cls", "ot", "hybrid", "bm25"]
+SEARCH_MODES: dict[str, Mode] = {"hybrid": "hybrid", "dense": "cls", "sparse": "ot"}
+"""The search command's modes -> those of a record."""
 MEAN_TOLERANCE = 1e-6
 SUFFIX = ".result.json"
 
@@ -46,6 +50,7 @@ class Latency:
     mean_ms: PositiveFloat
     p95_ms: PositiveFloat | None = None
     queries_per_second: PositiveFloat | None = None
+    median_ms: PositiveFloat | None = None
 
 
 @record
@@ -62,6 +67,7 @@ class ConditionResult:
         paper: metric -> the DupMAE paper's value for this condition.
         expected: metric -> the value that this project has measured before.
         cls_dim, top_k, bits: d', k and the bits of a weight, where the mode has them.
+        query_terms: how many entries of mu_q count, the largest; None: all.
         training_log: a JSONL file of ``{"step": ..., "loss": ...}``, relative to the folder of this record.
         mean_of: the conditions whose mean this is.
     """
@@ -78,6 +84,7 @@ class ConditionResult:
     cls_dim: int | None = None
     top_k: int | None = None
     bits: int | None = None
+    query_terms: int | None = None
     index: IndexStatistics | None = None
     latency: Latency | None = None
     training_log: str | None = None

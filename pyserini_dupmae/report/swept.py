@@ -1,4 +1,4 @@
-"""Effectiveness against index size and latency, where one system was measured at several k, d' or bits."""
+"""Effectiveness against index size and latency, where one system was measured at several settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from itertools import groupby
 
 from pyserini_dupmae.evaluation.results import ConditionResult
 from pyserini_dupmae.report.blocks import LineChart, Point, Section, Series
-from pyserini_dupmae.report.systems import Systems, metrics_of
+from pyserini_dupmae.report.systems import SETTINGS, Systems, metrics_of, setting
 
 LOG_RATIO = 20.0
-SETTINGS = {"top_k": "k {}", "cls_dim": "d' {}", "bits": "{} bits"}
 AXES: dict[str, Callable[[ConditionResult], float | None]] = {
     "index size (MB)": lambda result: result.index.bytes / 1e6 if result.index else None,
     "latency (ms/query)": lambda result: result.latency.mean_ms if result.latency else None,
@@ -23,7 +22,7 @@ def section(systems: Systems) -> Section | None:
     charts = []
     for where in systems.places:
         results = systems.at(where)
-        if all(_line_setting(group) is None for _, group in _systems(systems, results)):
+        if not any(_varied(group) for _, group in _systems(systems, results)):
             continue
         metric = metrics_of(results)[0]
         for x_label, x_of in AXES.items():
@@ -44,20 +43,30 @@ def _systems(systems: Systems, results: Iterable[ConditionResult]) -> list[tuple
     return [(label, list(group)) for label, group in groupby(results, key=systems.label)]
 
 
-def _line_setting(group: list[ConditionResult]) -> str | None:
-    """The setting that a line runs along: the first that takes several values."""
-    return next((name for name in SETTINGS if len({getattr(result, name) for result in group}) > 1), None)
+def _varied(group: list[ConditionResult]) -> list[str]:
+    """The settings that take several values."""
+    return [name for name in SETTINGS if len({getattr(result, name) for result in group}) > 1]
 
 
 def _lines(label: str, group: list[ConditionResult], metric: str, x: dict[str, float]) -> list[Series]:
-    along = _line_setting(group)
-    fixed = [name for name in SETTINGS if name != along and len({getattr(result, name) for result in group}) > 1]
-    lines: dict[str, list[Point]] = {}
-    for result in group:
-        name = ", ".join([label, *(SETTINGS[key].format(getattr(result, key)) for key in fixed)])
-        mark = SETTINGS[along].format(getattr(result, along)) if along else ""
-        lines.setdefault(name, []).append(Point(x[result.condition], result.metrics[metric], mark))
-    return [Series(name, _marked_ends(points), group[0].mode) for name, points in lines.items()]
+    """Lines along the first setting that varies, then along the others where these reach a result that is on no line;
+    what is left is points."""
+    varied = _varied(group)
+    drawn: set[str] = set()
+    found = []
+    for along in [*varied, None]:
+        lines: dict[str, list[ConditionResult]] = {}
+        for result in group:
+            fixed = [setting(result, name) for name in varied if name != along]
+            lines.setdefault(", ".join([label, *fixed]), []).append(result)
+        for name, line in lines.items():
+            conditions = {result.condition for result in line}
+            if conditions <= drawn or (along and len(line) == 1):
+                continue
+            drawn |= conditions
+            points = [Point(x[r.condition], r.metrics[metric], setting(r, along) if along else "") for r in line]
+            found.append(Series(name, _marked_ends(points), group[0].mode))
+    return found
 
 
 def _marked_ends(points: list[Point]) -> list[Point]:

@@ -9,6 +9,10 @@ from pyserini_dupmae.evaluation.results import ConditionResult
 MODE_NAMES = {"bm25": "BM25", "cls": "[CLS]", "ot": "OT", "hybrid": "Eq. 12"}
 """In the order in which systems are shown."""
 
+SETTINGS = {"top_k": "k {}", "cls_dim": "d' {}", "bits": "{} bits", "query_terms": "{} query terms"}
+WITHOUT = {"bits": "exact weights", "query_terms": "all query terms"}
+"""What a setting means that a record does not have."""
+
 
 class Systems:
     """Results sorted for display: by place (a collection with a topic set), as first met, means last,
@@ -48,9 +52,14 @@ def place(result: ConditionResult) -> str:
 
 
 def settings(result: ConditionResult) -> str:
-    """d', k and bits, as far as the result has them: "d' 384, k 260, 8 bits"."""
-    given = [(result.cls_dim, "d' {}"), (result.top_k, "k {}"), (result.bits, "{} bits")]
-    return ", ".join(text.format(value) for value, text in given if value is not None)
+    """The settings that the result has: "k 260, d' 384, 8 bits"."""
+    return ", ".join(setting(result, name) for name in SETTINGS if getattr(result, name) is not None)
+
+
+def setting(result: ConditionResult, name: str) -> str:
+    """One of `SETTINGS` in words: "k 260", "exact weights"."""
+    value = getattr(result, name)
+    return SETTINGS[name].format(value) if value is not None else WITHOUT.get(name, "")
 
 
 def metrics_of(results: Iterable[ConditionResult]) -> list[str]:
@@ -59,5 +68,5 @@ def metrics_of(results: Iterable[ConditionResult]) -> list[str]:
 
 
 def _size(result: ConditionResult) -> tuple[float, ...]:
-    values = (result.top_k, result.cls_dim, result.bits)
+    values = (getattr(result, name) for name in SETTINGS)
     return tuple(float("inf") if value is None else value for value in values)

@@ -54,6 +54,22 @@ def test_sweeps_of_two_settings_are_a_line_for_each_value_of_the_second(results)
     assert [len(series.points) for series in chart.series] == [1, 1, 1, 3, 3]
 
 
+def test_settings_that_leave_a_base_one_at_a_time_are_a_line_each(results):
+    base = [r for r in results if r.mode == "hybrid" and r.collection == "beir-nfcorpus"]
+    reduced = replace(base[0], cls_dim=8, condition="reduced")
+    exact = replace(base[0], bits=None, condition="exact")
+    cut = replace(base[0], query_terms=5, condition="cut")
+    apart = replace(base[0], cls_dim=4, top_k=3, condition="apart")
+    chart = swept.section(Systems([*base, reduced, exact, cut, apart])).blocks[0]
+    assert {series.label: [point.label for point in series.points] for series in chart.series} == {
+        "Eq. 12, d' 16, 8 bits, all query terms": ["k 6", "", "k 24"],
+        "Eq. 12, k 24, 8 bits, all query terms": ["d' 8", "d' 16"],
+        "Eq. 12, k 24, d' 16, all query terms": ["8 bits", "exact weights"],
+        "Eq. 12, k 24, d' 16, 8 bits": ["5 query terms", "all query terms"],
+        "Eq. 12, k 3, d' 4, 8 bits, all query terms": [""],
+    }
+
+
 def test_published_names_are_those_of_the_shipped_conditions():
     places = {(one.collection, topics) for one in catalogue.read().conditions.values() if hasattr(one, "collection")
               for topics in one.topics}  # fmt: skip

@@ -1,0 +1,106 @@
+"""The indexes behind a sweep: each is built once from the forward store, and serves every setting that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pyserini_dupmae.files import atomic_open, atomic_path
+from pyserini_dupmae.index.build import build
+from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
+from pyserini_dupmae.index.quantisation import Quantisation
+from pyserini_dupmae.queries import EncodedQuery
+from pyserini_dupmae.search.faiss_source import FaissSource, read_faiss
+from pyserini_dupmae.search.fusion import Fusion
+from pyserini_dupmae.search.store_parts import StoreParts
+from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.sweep.reduction import principal_axes, write_reduced
+from pyserini_dupmae.sweep.settings import Setting
+
+CANDIDATE_BITS = 8
+"""Bits of the impact index that gives the candidates where scores are exact."""
+
+
+@dataclass(frozen=True)
+class Searchable:
+    """A setting ready to be searched: what ranks, and the ``bytes`` on disk of the indexes that it reads."""
+
+    fusion: Fusion
+    bytes: int
+
+
+class Indexes:
+    """What has been built below ``folder`` from ``store``; anything that is missing is built when it is needed."""
+
+    def __init__(self, store: ForwardStore, folder: Path):
+        self.store, self.folder = store, folder
+
+    @contextmanager
+    def open(self, setting: Setting) -> Iterator[Searchable]:
+        """Open the indexes of ``setting``. Raises `UserError` when FAISS, Pyserini or Java is missing."""
+        store = self._reduced(setting)
+        dense = sparse = None
+        size = 0
+        if setting.cls_dim is not None:
+            faiss = self._faiss(setting.cls_dim, store)
+            dense = FaissSource(read_faiss(faiss))
+            size += (faiss / "index").stat().st_size
+        if setting.top_k is not None:
+            from pyserini_dupmae.search.lucene_source import LuceneSource
+
+            lucene = self._lucene(setting.top_k, setting.bits or CANDIDATE_BITS)
+            sparse = LuceneSource(lucene, self.store.terms, IndexInfo.read(lucene).scale, store.docids)
+            size += sum(file.stat().st_size for file in lucene.iterdir() if file.name != INFO_JSON)
+        try:
+            yield Searchable(Fusion(dense, sparse, StoreParts(store, setting.top_k)), size)
+        finally:
+            if sparse is not None:
+                sparse.close()
+
+    def query(self, query: EncodedQuery, setting: Setting) -> EncodedQuery:
+        """``query`` as the setting takes it: [CLS] projected as the documents' is, and the largest entries of mu."""
+        axes = self._axes(setting)
+        if axes is not None:
+            query = replace(query, cls=query.cls @ axes)
+        if not setting.query_terms:
+            return query
+        largest = np.sort(np.argsort(-query.weights, kind="stable")[: setting.query_terms])
+        return replace(query, token_ids=query.token_ids[largest], weights=query.weights[largest])
+
+    def _axes(self, setting: Setting) -> np.ndarray | None:
+        """What [CLS] is multiplied by, (d', r), or None when it stays as it is."""
+        if setting.cls_dim is None or setting.cls_dim == self.store.model.cls_dim:
+            return None
+        path = self.folder / "axes.npy"
+        if not path.exists():
+            with atomic_open(path, "wb") as stream:
+                np.save(stream, principal_axes(self.store))
+        return np.load(path)[:, : setting.cls_dim]
+
+    def _reduced(self, setting: Setting) -> ForwardStore:
+        """The store with the representations that the setting scores with."""
+        axes = self._axes(setting)
+        quantisation = Quantisation.of(self.store.max_weight, setting.bits) if setting.bits else None
+        if axes is None and quantisation is None:
+            return self.store
+        folder = self.folder / f"d{setting.cls_dim or self.store.model.cls_dim}-b{setting.bits or 0}" / "store"
+        if not folder.exists():
+            with atomic_path(folder) as temporary:
+                write_reduced(self.store, temporary, axes, quantisation)
+        return ForwardStore(folder)
+
+    def _faiss(self, cls_dim: int, store: ForwardStore) -> Path:
+        output = self.folder / f"d{cls_dim}"
+        if not (output / "faiss").exists():
+            build(store.folders, output, faiss=True, lucene=False, jsonl=False)
+        return output / "faiss"
+
+    def _lucene(self, top_k: int, bits: int) -> Path:
+        output = self.folder / f"k{top_k}-b{bits}"
+        if not (output / "lucene").exists():
+            build(self.store.folders, output, faiss=False, lucene=True, jsonl=False, top_k=top_k, bits=bits)
+        return output / "lucene"
