@@ -58,12 +58,17 @@ def _lucene(folder: Path) -> dict[str, int]:
     return {"documents": documents, "postings": postings, "weights": weights}
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = argparse.ArgumentParser(prog="python -m pyserini_dupmae.reproduce.statistics", description=__doc__)
+    result.add_argument("--index", type=Path, required=True, help="folder that has faiss and lucene")
+    result.add_argument("--output", type=Path, required=True, help="the file to write")
+    return result
+
+
 def main() -> None:
     """Run the command; raises `UserError`."""
-    parser = argparse.ArgumentParser(prog="python -m pyserini_dupmae.reproduce.statistics", description=__doc__)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
+    options = parser().parse_args()
     write_json(options.output, statistics(options.index))
 
 
