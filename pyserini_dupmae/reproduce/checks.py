@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pyserini_dupmae.reproduce.schema import STATISTICS, AnyCondition, Measured
+from pyserini_dupmae.reproduce.schema import STATISTICS, AnyCondition, Condition, Measured
 
 DIGITS = 4
 """Scores are equal when they print alike."""
@@ -43,16 +43,15 @@ class Check:
 
 
 def check_statistics(
-    condition: AnyCondition, python: str, documents: int | None, found: StatisticsFound
+    condition: Condition, python: str, documents: int | None, found: StatisticsFound
 ) -> Iterator[Check]:
     """A check for each statistic of the index.
 
     ``documents`` is the published size of the collection, or None; ``python`` the version that runs, "3.11.7".
     """
     measured = condition.measured(python) or Measured()
-    expected = measured.statistics.model_dump()
-    if documents is not None:
-        expected["documents"] = documents
+    known = {"documents": documents, "dimension": condition.cls_dim}
+    expected = measured.statistics.model_dump() | {name: value for name, value in known.items() if value is not None}
     for name in STATISTICS:
         wanted, got = expected[name], found[name]
         allowed = condition.allowed(python).statistics * (wanted or 0)

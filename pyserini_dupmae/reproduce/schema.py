@@ -88,7 +88,7 @@ class Encoding(_Entry):
 
 
 class Indexing(_Entry):
-    """Options of the index command; ``top_k`` None keeps what the model gives."""
+    """Options of the index command; ``top_k`` None keeps what the model gives; a model that gives less is refused."""
 
     top_k: PositiveInt | None = None
     bits: PositiveInt = 8
@@ -165,10 +165,14 @@ class _Scored(_Entry):
 
 
 class Condition(_Scored):
-    """One collection, encoded by one model, searched in one way."""
+    """One collection, encoded by one model, searched in one way.
+
+    ``cls_dim`` is the d' that the condition is about; a model with another is a failure.
+    """
 
     collection: Name
     model: Name
+    cls_dim: PositiveInt | None = None
     encode: Encoding = Encoding()
     index: Indexing = Indexing()
     search: Searching = Searching()

@@ -82,12 +82,12 @@ def test_forms_of_table_3(shipped: catalogue.Catalogue) -> None:
     for name in ("cls768", "ot768", "cls384-ot384", "cls384-ot260"):
         one = shipped.conditions[f"msmarco-v1-passage.{name}"]
         assert isinstance(one, Condition)
-        forms[name] = (one.search.mode, one.index.top_k, one.paper["dev"]["MRR@10"])
+        forms[name] = (one.search.mode, one.cls_dim, one.index.top_k, one.paper["dev"]["MRR@10"])
     assert forms == {
-        "cls768": ("dense", None, 0.3941),
-        "ot768": ("sparse", None, 0.4019),
-        "cls384-ot384": ("hybrid", None, 0.4102),
-        "cls384-ot260": ("hybrid", 260, 0.4071),
+        "cls768": ("dense", 768, None, 0.3941),
+        "ot768": ("sparse", None, 768, 0.4019),
+        "cls384-ot384": ("hybrid", 384, 384, 0.4102),
+        "cls384-ot260": ("hybrid", 384, 260, 0.4071),
     }
 
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -65,6 +66,16 @@ def _write(path: Path, lines) -> None:
 
 
 @pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> Path:
+    """The small model with the paper's k of 384."""
+    folder = tmp_path_factory.mktemp("model") / "k384"
+    shutil.copytree(tiny_model_dir, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "top_k": 384}))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def msmarco(tmp_path_factory: pytest.TempPathFactory, corpus: list[tuple[str, str]]) -> SmallMSMarco:
     return SmallMSMarco(tmp_path_factory.mktemp("msmarco"), corpus)
 
@@ -86,16 +97,16 @@ def _ndcg10(ranking: list[str], judged: dict[str, int]) -> float:
     return gain([judged.get(pid, 0) for pid in ranking]) / best
 
 
-def test_table_1_from_local_files(
-    reproduce: Command, msmarco: SmallMSMarco, tiny_model_dir: Path, tmp_path: Path
-) -> None:
+def test_table_1_from_local_files(reproduce: Command, msmarco: SmallMSMarco, model: Path, tmp_path: Path) -> None:
     name = "msmarco-v1-passage.stage2"
-    given = ["--data", msmarco.folder, "--model", f"dupmae-stage2={tiny_model_dir}"]
+    given = ["--data", msmarco.folder, "--model", f"dupmae-stage2={model}"]
     status, printed = reproduce("--condition", name, *given, "--output", tmp_path)
-    # Everything runs; what fails is that this is not the whole collection.
+    # Everything runs; what fails is that this is neither the whole collection nor the paper's model.
     assert status == 1
-    failures = [line.strip() for line in printed.splitlines() if "[FAIL]" in line]
-    assert failures == [f"[FAIL]  index documents expected {PASSAGES} got {len(msmarco.passages)}"]
+    assert [line.strip() for line in printed.splitlines() if "[FAIL]" in line] == [
+        f"[FAIL]  index documents expected {PASSAGES} got {len(msmarco.passages)}",
+        "[FAIL]  index dimension expected 384 got 16",
+    ]
     home = tmp_path / "conditions" / name
     checks = {check["quantity"]: check for check in json.loads((home / "provenance.json").read_text())["checks"]}
     assert checks["dev MRR@10"]["paper"] == 0.4102
@@ -117,14 +128,13 @@ def test_table_1_from_local_files(
     assert set(read_run(home / "run.dev.txt").scores[next(iter(msmarco.dev))]) <= msmarco.passages.keys()
 
 
-def test_the_corpus_with_titles(
-    reproduce: Command, msmarco: SmallMSMarco, tiny_model_dir: Path, tmp_path: Path
-) -> None:
+def test_the_corpus_with_titles(reproduce: Command, msmarco: SmallMSMarco, model: Path, tmp_path: Path) -> None:
     name = "msmarco-v1-passage-title.cls768"
-    given = ["--data", msmarco.folder, "--model", f"dupmae-cls768={tiny_model_dir}"]
+    given = ["--data", msmarco.folder, "--model", f"dupmae-cls768={model}"]
     status, printed = reproduce("--condition", name, *given, "--output", tmp_path)
     assert status == 1
-    assert printed.count("[FAIL]") == 1
+    assert "[FAIL]  index dimension expected 768 got 16" in printed
+    assert printed.count("[FAIL]") == 2
     corpus = (tmp_path / "collections" / "msmarco-v1-passage-title" / "corpus.tsv").read_text().splitlines()
     assert corpus == [f"{pid}\t{title}\t{text}" for pid, (title, text) in msmarco.passages.items()]
     assert "[NEW]   dev R@1000 1.0000 (paper: 0.9871)" in printed
