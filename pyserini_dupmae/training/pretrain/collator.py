@@ -96,9 +96,9 @@ class PretrainCollator:
     def _mask(
         self, input_ids: np.ndarray, units: Units, generators: list[np.random.Generator]
     ) -> tuple[np.ndarray, np.ndarray]:
-        once = np.ones(len(input_ids), np.int64)
+        hidden = units.draw(self.settings.encoder_mask, np.ones(len(input_ids), np.int64), generators)
         predicted = np.zeros(input_ids.shape, bool)
-        predicted[:, 1:-1] = units.to_tokens(units.draw(self.settings.encoder_mask, once, generators))[:, 0]
+        predicted[:, 1:-1] = units.to_tokens(hidden, np.zeros((len(input_ids), 1), np.int64))[:, 0]
         masked_ids = np.where(predicted, self.specials.mask, input_ids)
         if self.settings.mask_replacement == "bert":
             lengths = units.tokens + 2
@@ -111,11 +111,12 @@ class PretrainCollator:
         """Eq. 5: (B, L, L) bool. Every real position draws its own context; [CLS] and [SEP] are in all of them."""
         lengths = units.tokens + 2  # (B,)
         limit = self.settings.decoder_patterns or lengths.max()
-        patterns = np.minimum(lengths, limit)
-        hidden = units.to_tokens(units.draw(self.settings.decoder_mask, patterns, generators))  # (B, P, N)
+        hidden = units.draw(self.settings.decoder_mask, np.minimum(lengths, limit), generators)
         if self.settings.decoder_patterns:
             chosen = _each(generators, lengths, lambda generator, n: generator.integers(0, min(n, limit), n))
-            hidden = np.take_along_axis(hidden, chosen[:, :, None], axis=1)  # (B, L, N)
+        else:
+            chosen = np.broadcast_to(np.arange(lengths.max()), (len(lengths), lengths.max()))
+        hidden = units.to_tokens(hidden, chosen)  # (B, L, N)
         real = np.arange(hidden.shape[1]) < lengths[:, None]  # (B, L)
         visible = real[:, :, None] & real[:, None, :]
         visible[:, :, 1:-1] &= ~hidden

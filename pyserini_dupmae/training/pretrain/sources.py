@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.lines import numbered_texts
 
 DATASETS, IR_DATASETS = "datasets:", "ir_datasets:"
 JSON_SUFFIXES, TEXT_SUFFIXES = (".jsonl", ".jsonl.gz"), (".txt", ".txt.gz")
@@ -66,23 +66,8 @@ def fingerprint(source: str) -> str:
 
 def _file(path: Path, fields: Sequence[str]) -> Iterator[str]:
     is_json = path.name.endswith(JSON_SUFFIXES)
-    for number, line in _lines(path):
-        if line.strip():
-            yield _json_text(line, fields, f"{path}, line {number}") if is_json else line.strip()
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                yield number, line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})") from None
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise UserError(f"{path}, after line {number}: a damaged gzip file ({error})") from None
-    except PermissionError:
-        raise UserError(f"{path} cannot be read: permission denied") from None
+    for number, line in numbered_texts(path):
+        yield _json_text(line, fields, f"{path}:{number}") if is_json else line.strip()
 
 
 def _json_text(line: str, fields: Sequence[str], place: str) -> str:
