@@ -1,8 +1,9 @@
-"""The lines of a plain, gzip or zstandard file, as bytes. A file that is damaged or cut short is an error."""
+"""The lines of a plain, gzip or zstandard file, numbered for readers whose errors name the place."""
 
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,10 +15,10 @@ _CHUNK = 1 << 20
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each line of ``path`` with its number, from 1.
+    """Each line of ``path`` as bytes, with its number from 1.
 
     Raises:
-        UserError: the compressed data is damaged, or zstandard is not installed.
+        UserError: the file cannot be read, its compressed data is damaged or cut short, or zstandard is not installed.
     """
     number = 0
     try:
@@ -25,6 +26,23 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path} is damaged after line {number} ({error}); get the file again") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def numbered_texts(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
+    """Each line of ``path`` that is not blank, as text without its end, with its number from 1.
+
+    Raises:
+        UserError: as `numbered_lines`, or a line is not UTF-8.
+    """
+    for number, line in numbered_lines(Path(path)):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise UserError(f"{path}:{number}: not UTF-8 text; convert the file or give the right one") from None
+        if text and not text.isspace():
+            yield number, text
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyserini_dupmae.encode.compression import COMPRESSIONS, numbered_lines
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.lines import COMPRESSIONS, numbered_lines
 from pyserini_dupmae.log import logger
 
 COLLECTION_NAMES = ("corpus", "collection")  # BEIR's and MS MARCO's: queries and qrels lie beside them

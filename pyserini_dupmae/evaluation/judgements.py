@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.evaluation.lines import numbered_lines
+from pyserini_dupmae.lines import numbered_texts
 
 Qrels = dict[str, dict[str, int]]
 
@@ -42,7 +42,7 @@ def _collect(judgements: Iterable[tuple[str, str, str, int]]) -> Qrels:
 
 def _file_judgements(path: str | os.PathLike) -> Iterator[tuple[str, str, str, int]]:
     beir = False
-    for number, line in numbered_lines(path):
+    for number, line in numbered_texts(path):
         where = f"{path}:{number}"
         if number == 1 and line.split() == BEIR_HEADER:
             beir = True

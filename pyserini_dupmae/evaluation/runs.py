@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.evaluation.lines import numbered_lines
+from pyserini_dupmae.lines import numbered_texts
 
 TREC_COLUMNS = 6
 MSMARCO_COLUMNS = 3
@@ -70,7 +70,7 @@ def read_run(path: str | os.PathLike) -> Run:
     scores: dict[str, dict[str, float]] = {}
     ranks: dict[str, list[int]] = {}
     columns = 0
-    for number, line in numbered_lines(path):
+    for number, line in numbered_texts(path):
         fields = line.split()
         if len(fields) != columns:
             columns = _columns(fields, columns, f"{path}:{number}")
@@ -90,6 +90,8 @@ def read_run(path: str | os.PathLike) -> Run:
             raise UserError(f"{path}:{number}: query {qid} has document {docid} twice")
         documents[docid] = score
         ranks.setdefault(qid, []).append(rank)
+    if not scores:
+        raise UserError(f"{path} is empty")
     if columns == MSMARCO_COLUMNS:
         for qid, of_query in ranks.items():
             check_ranks(of_query, f"{path}, query {qid}")

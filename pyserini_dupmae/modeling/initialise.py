@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
@@ -27,6 +29,7 @@ _ROBERTA = HeadNames("lm_head.dense", "lm_head.layer_norm")
 # Scale of a new head. Measured with all-MiniLM-L6-v2 on docstrings and on Cranfield: at about 1.5 both parts of Eq. 12
 # vary alike over documents, and their sum ranks best.
 NEW_HEAD_SCALE = 1.5
+PRETRAINED = "pretrain.safetensors"  # what pre-training saves beside the encoder, W^O among it where it is a matrix
 
 MASKED_LM_HEADS = {
     "bert": HeadNames("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
@@ -56,7 +59,7 @@ def initialise(source: str, seed: int = 0, **settings: Any) -> DupMAEModel:
     model.encoder.load_state_dict(checkpoint.base_model.state_dict())
     _set_cls_projection(model.cls_projection, config, seed)
     if config.ot_head == "linear":
-        _set_linear_head(model)
+        _set_linear_head(model, Path(source) / PRETRAINED)
     elif missing:
         _set_new_head(model, missing)
     else:
@@ -136,7 +139,12 @@ def _set_cls_projection(projection: nn.Linear, config: DupMAEConfig, seed: int) 
 
 
 @torch.no_grad()
-def _set_linear_head(model: DupMAEModel) -> None:
+def _set_linear_head(model: DupMAEModel, pretrained: Path) -> None:
+    found = load_file(pretrained) if pretrained.exists() else {}
+    if "projection" in found:
+        model.ot_head.output.weight.copy_(found["projection"])
+        logger.info("W^O: the pre-trained matrix in %s", pretrained)
+        return
     model.ot_head.output.weight.copy_(model.get_input_embeddings().weight)
     logger.info("W^O: new, a copy of the input embeddings (%d x %d)", model.config.hidden_size, model.config.vocab_size)
 

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.evaluation.lines import numbered_lines
+from pyserini_dupmae.lines import numbered_texts
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.report.blocks import Cell, LineChart, Point, Row, Section, Series, Table, score
 from pyserini_dupmae.report.systems import Systems
@@ -42,7 +42,7 @@ def read_losses(path: Path) -> dict[str, list[Point]]:
     for what is not a JSON object, and when there is no loss at all.
     """
     curves: dict[str, list[Point]] = {}
-    for number, line in numbered_lines(path):
+    for number, line in numbered_texts(path):
         try:
             entry = json.loads(line)
         except ValueError as error:

@@ -22,8 +22,8 @@ from pathlib import Path
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.evaluation.judgements import Qrels, read_qrels
-from pyserini_dupmae.evaluation.lines import numbered_lines
 from pyserini_dupmae.files import atomic_open, atomic_path
+from pyserini_dupmae.lines import numbered_texts
 
 TOPICS = "topics.tsv"
 QRELS = "qrels.txt"
@@ -127,13 +127,15 @@ def unpack(options: argparse.Namespace) -> None:
 def join_titles(options: argparse.Namespace) -> None:
     """Write ``id TAB title TAB text``; a passage without a title gets an empty one. Memory: all titles."""
     titles = dict(_columns(options.titles))
+    if not titles:
+        raise UserError(f"{options.titles} is empty")
     with atomic_open(options.output) as stream:
         for docid, text in _columns(options.passages):
             stream.write(f"{docid}\t{titles.get(docid, '')}\t{text}\n")
 
 
 def _columns(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in numbered_lines(path):
+    for number, line in numbered_texts(path):
         docid, tab, text = line.partition("\t")
         if not tab or "\t" in text:
             raise UserError(f"{path}:{number}: expected an id, a tab and a text")

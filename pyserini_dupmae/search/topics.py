@@ -1,18 +1,18 @@
 """Topics from what a user may have: a name that Pyserini knows, a file, or a dataset of ir_datasets.
 
-Files: ``.tsv``, ``.txt`` (query id, tab, text), ``.jsonl``, all three also as ``.gz``, and TREC topics (``<top>``).
+Files: ``.tsv``, ``.txt`` (query id, tab, text) and ``.jsonl``, also as ``.gz`` or ``.zst``, and TREC topics (``<top>``).
 The order is Pyserini's: by number when every id is one, else by id as text; a few of Pyserini's names have an order
 of their own.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.lines import COMPRESSIONS, numbered_texts
 
 Topic = tuple[str, str]
 
@@ -30,7 +30,7 @@ def read_topics(source: str) -> list[Topic]:
     path = Path(source)
     if path.is_file():
         topics = _in_order(_read_file(path))
-    elif path.suffix in (".tsv", ".txt", ".jsonl", ".trec", ".gz") or path.is_dir():
+    elif path.suffix in (".tsv", ".txt", ".jsonl", ".trec", *COMPRESSIONS) or path.is_dir():
         raise UserError(f"there is no topics file {source}")
     else:
         topics = _read_name(source)
@@ -40,44 +40,32 @@ def read_topics(source: str) -> list[Topic]:
 
 
 def _read_file(path: Path) -> list[Topic]:
-    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
     suffix = suffixes[-1] if suffixes else ""
-    try:
-        if suffix == ".jsonl":
-            return _read_lines(path, _parse_json)
-        if suffix == ".trec" or (suffix in ("", ".txt") and _starts_like_trec(path)):
-            return _read_trec(path)
-        if suffix in (".tsv", ".txt"):
-            return _read_lines(path, _parse_tsv)
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} cannot be unpacked: {error}") from None
-    raise UserError(f"cannot tell what {path} holds by its name; topics end in .tsv, .txt, .jsonl (also .gz) or .trec")
+    if suffix == ".jsonl":
+        return _read_lines(path, _parse_json)
+    if suffix == ".trec" or (suffix in ("", ".txt") and _starts_like_trec(path)):
+        return _read_trec(path)
+    if suffix in (".tsv", ".txt"):
+        return _read_lines(path, _parse_tsv)
+    raise UserError(
+        f"cannot tell what {path} holds by its name; topics end in .tsv, .txt, .jsonl (also .gz, .zst) or .trec"
+    )
 
 
 def _read_lines(path: Path, parse: Callable[[str], Topic]) -> list[Topic]:
     topics: list[Topic] = []
     seen: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in numbered_texts(path):
         try:
             qid, text = parse(line)
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}") from None
+            raise UserError(f"{path}:{number}: {error}") from None
         if qid in seen:
-            raise UserError(f"{path}, line {number}: the query id {qid!r} was already given in line {seen[qid]}")
+            raise UserError(f"{path}:{number}: the query id {qid!r} was already given in line {seen[qid]}")
         seen[qid] = number
         topics.append((qid, text))
     return topics
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise UserError(f"{path}, line {number}: not valid UTF-8 ({error.reason})") from None
-            if text.strip():
-                yield number, text
 
 
 def _parse_tsv(line: str) -> Topic:
@@ -117,7 +105,7 @@ def _checked_id(qid: str) -> str:
 
 
 def _starts_like_trec(path: Path) -> bool:
-    return next((line for _, line in _lines(path)), "").lstrip().lower().startswith("<top")
+    return next((line for _, line in numbered_texts(path)), "").lstrip().lower().startswith("<top")
 
 
 def _read_trec(path: Path) -> list[Topic]:
@@ -126,8 +114,15 @@ def _read_trec(path: Path) -> list[Topic]:
     jvm.prepare()
     from pyserini.search import get_topics_with_reader
 
-    topics = get_topics_with_reader("io.anserini.search.topicreader.TrecTopicReader", str(path))
-    return [(str(qid), fields["title"].strip()) for qid, fields in topics.items() if fields.get("title") is not None]
+    found = get_topics_with_reader("io.anserini.search.topicreader.TrecTopicReader", str(path))
+    topics = [(str(qid), fields["title"].strip()) for qid, fields in found.items() if fields.get("title")]
+    expected = sum(line.lower().count("<top>") for _, line in numbered_texts(path))
+    if len(topics) != expected:  # the reader passes over what it does not understand
+        raise UserError(
+            f"{path} has {expected} <top>, but Anserini's reader found {len(topics)} topics with an id and a title; each "
+            "needs <num>, <title>, <desc> and <narr>, in this order, and an id of its own"
+        )
+    return topics
 
 
 def _read_name(name: str) -> list[Topic]:

@@ -43,7 +43,7 @@ def test_beir_docids_may_have_spaces(tmp_path):
         ("q1 0 a 2\nq1 0 b good\n", "qrels.txt:2: relevance 'good'"),
         ("q1 0 a 0.5\n", "qrels.txt:1: relevance '0.5'"),
         ("q1 0 a 2\nq2 0 a 1\nq1 0 a 0\n", "qrels.txt:3: query q1, document a is judged 0, but 2 before"),
-        ("\n", "qrels.txt is empty"),
+        ("\n", "qrels.txt holds no judgement"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, text, says):

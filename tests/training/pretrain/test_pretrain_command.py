@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, BertForMaskedLM
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.training.pretrain.command import main
 from pyserini_dupmae.training.pretrain.settings import METHODS
 
@@ -103,6 +104,17 @@ def test_each_method_trains_and_leaves_a_masked_lm(method: str, trained: dict[st
     beside = {name.split(".")[0] for name in load_file(out / "pretrain.safetensors")}
     assert beside == ({"decoder"} if decodes_cls else {"projection"})
     assert bool(list(out.rglob("events.out.tfevents*"))) == decodes_cls
+
+
+def test_init_takes_the_head_that_was_trained(trained: dict[str, Path]) -> None:
+    for method, ot_head in (("dupmae", "mlm"), ("ot-only", "linear")):
+        sizes = {"cls_dim": 16, "top_k": 24, "query_max_length": 32, "doc_max_length": 64}
+        model = initialise(str(trained[method]), ot_head=ot_head, **sizes)
+        weights = _weights(trained[method])
+        head = weights["projection"] if ot_head == "linear" else weights["bert.embeddings.word_embeddings.weight"]
+        assert torch.equal(model.ot_head.output.weight, head)
+        if ot_head == "mlm":
+            assert torch.equal(model.ot_head.output.bias, weights["cls.predictions.bias"])
 
 
 def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
@@ -229,5 +241,5 @@ def test_a_mistake_on_the_command_line_exits_with_status_2(masked_lm_dir: Path, 
     process = _start(*_options(masked_lm_dir, bad, tmp_path / "out"))
     printed, _ = process.communicate()
     assert process.returncode == 2
-    assert printed.splitlines()[-1].startswith(f"error: {bad}, line 2: not JSON")
+    assert printed.splitlines()[-1].startswith(f"error: {bad}:2: not JSON")
     assert "Traceback" not in printed

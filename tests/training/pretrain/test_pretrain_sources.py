@@ -90,19 +90,19 @@ def test_a_fingerprint_is_of_the_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "a.jsonl, line 2: not JSON"),
-        ("a.jsonl", b'["a"]\n', "a.jsonl, line 1: a JSON list, not an object"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "a.jsonl:2: not JSON"),
+        ("a.jsonl", b'["a"]\n', "a.jsonl:1: a JSON list, not an object"),
         (
             "a.jsonl",
             b'{"text": "a"}\n\n{"title": "b"}\n',
-            "a.jsonl, line 3: no field text or contents or body (it has title)",
+            "a.jsonl:3: no field text or contents or body (it has title)",
         ),
-        ("a.jsonl", b'{"text": null}\n', "a.jsonl, line 1: field 'text' is NoneType, not text"),
-        ("a.jsonl", b'{"title": 4, "text": "a"}\n', "a.jsonl, line 1: field 'title' is int, not text"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n', "a.jsonl, line 2: not UTF-8"),
-        ("a.txt", b"fine\n\xe9\n", "a.txt, line 2: not UTF-8"),
-        ("a.txt.gz", b"not compressed", "a.txt.gz, after line 0: a damaged gzip file"),
-        ("a.txt.gz", gzip.compress(b"line\n" * 10)[:-12], "a.txt.gz, after line"),
+        ("a.jsonl", b'{"text": null}\n', "a.jsonl:1: field 'text' is NoneType, not text"),
+        ("a.jsonl", b'{"title": 4, "text": "a"}\n', "a.jsonl:1: field 'title' is int, not text"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n', "a.jsonl:2: not UTF-8"),
+        ("a.txt", b"fine\n\xe9\n", "a.txt:2: not UTF-8"),
+        ("a.txt.gz", b"not compressed", "a.txt.gz is damaged after line 0"),
+        ("a.txt.gz", gzip.compress(b"line\n" * 10)[:-12], "a.txt.gz is damaged after line"),
         ("a.csv", b"a,b\n", "holds no text that can be read (.jsonl"),
     ],
 )
@@ -127,5 +127,5 @@ def test_missing_sources_are_named(tmp_path: Path) -> None:
 
 
 def test_a_field_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="line 1: no field 'abstract' \\(it has _id, title, text\\)"):
+    with pytest.raises(UserError, match="a.jsonl:1: no field 'abstract' \\(it has _id, title, text\\)"):
         list(read_texts(_jsonl(tmp_path / "a.jsonl", RECORDS), ["title", "abstract"]))
