@@ -38,7 +38,7 @@ def test_an_archive_that_was_cut_short(tmp_path: Path, name: str):
 def test_what_cannot_be_read(tmp_path: Path):
     with pytest.raises(UserError, match=r"cannot read .*nowhere\.txt: No such file"):
         list(numbered_texts(tmp_path / "nowhere.txt"))
-    with pytest.raises(UserError, match="cannot read .*: Is a directory"):
+    with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
         list(numbered_lines(tmp_path))
     (tmp_path / "latin.txt").write_bytes(b"fine\n\xe9\n")
     with pytest.raises(UserError, match=r"latin\.txt:2: not UTF-8"):

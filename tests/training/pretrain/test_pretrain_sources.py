@@ -127,5 +127,5 @@ def test_missing_sources_are_named(tmp_path: Path) -> None:
 
 
 def test_a_field_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="a.jsonl:1: no field 'abstract' \\(it has _id, title, text\\)"):
+    with pytest.raises(UserError, match=r"a\.jsonl:1: no field 'abstract' \(it has _id, title, text\)"):
         list(read_texts(_jsonl(tmp_path / "a.jsonl", RECORDS), ["title", "abstract"]))
