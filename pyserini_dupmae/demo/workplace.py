@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pyserini_dupmae import __version__
 from pyserini_dupmae.demo.docstrings import Collection, build
+from pyserini_dupmae.encode.__main__ import main as encode
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.files import atomic_open, atomic_path, user_cache, write_json
 from pyserini_dupmae.index.info import INFO_JSON
@@ -53,14 +54,14 @@ class Workplace:
         """Write the collection, encode and index it with DupMAE, and index it for BM25. Raises `UserError`."""
         self._write_corpus()
         if not all((self.index / kind / INFO_JSON).exists() for kind in ("faiss", "lucene")):
-            command = ["pyserini_dupmae.encode", "input", "--corpus", str(self.corpus)]
-            command += ["output", "--embeddings", str(self.index), "--store-contents", "--resume"]
-            _run([*command, "encoder", "--encoder", self.encoder])
+            words = ["input", "--corpus", str(self.corpus)]
+            words += ["output", "--embeddings", str(self.index), "--store-contents", "--resume"]
+            words += ["encoder", "--encoder", self.encoder]
+            _show("pyserini_dupmae.encode", words)
+            encode(words)
         if not self.bm25.exists():
             with atomic_path(self.bm25) as temporary:
-                command = ["pyserini.index.lucene", "--collection", "JsonCollection", "--threads", "1"]
-                command += ["--input", str(self.corpus.parent), "--index", str(temporary)]
-                _run([*command, "--generator", "DefaultLuceneDocumentGenerator"], quiet=True)
+                _index_bm25(self.corpus.parent, temporary)
 
     def _write_corpus(self) -> None:
         lines = [
@@ -83,11 +84,15 @@ class Workplace:
         write_json(self.table, rows)
 
 
-def _run(module: list[str], quiet: bool = False) -> None:
-    """Run ``python -m`` with these words, showing the command; ``quiet`` shows what it prints only if it fails."""
-    print(f"$ python -m {' '.join(module)}", flush=True)
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if quiet else {}
-    finished = subprocess.run([sys.executable, "-m", *module], check=False, **output)
-    if finished.returncode:
-        reason = f":\n{finished.stdout[-2000:]}" if quiet else "; see what it printed above"
-        raise UserError(f"python -m {module[0]} failed{reason}")
+def _index_bm25(corpus: Path, index: Path) -> None:
+    words = ["--collection", "JsonCollection", "--generator", "DefaultLuceneDocumentGenerator", "--threads", "1"]
+    words += ["--input", str(corpus), "--index", str(index)]
+    _show("pyserini.index.lucene", words)
+    command = [sys.executable, "-m", "pyserini.index.lucene", *words]
+    finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if finished.returncode or not index.is_dir():
+        raise UserError(f"pyserini.index.lucene failed: {finished.stdout[-2000:]}")
+
+
+def _show(module: str, words: list[str]) -> None:
+    print(f"$ python -m {module} {' '.join(words)}", flush=True)
