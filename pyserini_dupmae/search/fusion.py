@@ -25,8 +25,9 @@ from pyserini_dupmae.queries import EncodedQuery
 
 # Shorter lists cost as much as these: most of a call is not spent on its results.
 FIRST_DEPTH = 128
-# Longer lists, as a share of the collection, cost more than the exact score of every document; so do those of a query
-# with more terms, as a model with an untrained head makes them. Both measured on a collection of 18,600 documents.
+# Where the exact score of every document costs less than two lists: in a collection of up to so many documents, for
+# lists that would be longer than this share of it, and for a query of more terms, as an untrained head makes them.
+SMALL_COLLECTION = 50_000
 LONGEST_LIST = 0.25
 MOST_TERMS = 1500
 
@@ -67,6 +68,9 @@ class ExactParts(Protocol):
 
     def parts(self, query: EncodedQuery, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ĥ_q·ĥ_d, and the sum over I_d of mu_q[i] mu_d[i], for ``rows`` (n,): (n,) float64 each."""
+
+    def all_parts(self, query: EncodedQuery) -> tuple[np.ndarray, np.ndarray]:
+        """`parts` of every document."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +165,13 @@ class Fusion:
         return [rankings[i] for i in range(len(queries))]
 
     def _is_cheaper_to_scan(self, query: EncodedQuery, depth: int) -> bool:
+        documents = len(self.exact.docids)
         has_many_terms = self.sparse is not None and len(query.token_ids) > MOST_TERMS
-        return has_many_terms or depth >= LONGEST_LIST * len(self.exact.docids)
+        return documents <= SMALL_COLLECTION or depth >= LONGEST_LIST * documents or has_many_terms
 
     def _scan(self, query: EncodedQuery, limits: Limits) -> Ranking:
-        rows = np.arange(len(self.exact.docids))
-        return self._rank(rows, *self.exact.parts(query, rows), -math.inf, len(rows), limits)
+        documents = len(self.exact.docids)
+        return self._rank(np.arange(documents), *self.exact.all_parts(query), -math.inf, documents, limits)
 
     def _search_to(self, depth: int, queries: list[EncodedQuery], limits: Limits, threads: int) -> list[Ranking]:
         """The rankings that lists of length ``depth`` give."""

@@ -25,6 +25,7 @@ ID_FIELD = "id"
 # and the scale was rounded too: three times 2**-24. All terms are positive, so the relative errors do not add up.
 ROUNDING = 1 + 2.0**-22
 ROWS_CHECKED = 16
+MAX_INT = 2**31 - 1
 
 
 class LuceneSource:
@@ -52,6 +53,7 @@ class LuceneSource:
         self._searcher.setSimilarity(java_class("io.anserini.search.similarity.ImpactSimilarity")())
         self._searcher.setQueryCache(None)
         self._generator = java_class("io.anserini.search.query.BagOfWordsQueryGenerator")()
+        self._collector = java_class("org.apache.lucene.search.TopScoreDocCollector")
         mapper = java_class("com.fasterxml.jackson.databind.ObjectMapper")()
         self._weights_reader = mapper.readerForMapOf(java_class("java.lang.Float"))
         self._hits_writer = mapper.writer()
@@ -65,7 +67,9 @@ class LuceneSource:
             return Candidates(np.empty(0, np.int64), 0.0)
         pairs = zip(query.token_ids.tolist(), query.weights.tolist(), strict=True)
         weights = self._weights_reader.readValue("{" + ",".join([f"{self._keys[i]}{w!r}" for i, w in pairs]) + "}")
-        found = self._searcher.search(self._generator.buildQuery(FIELD, weights), n)
+        # Counting all that match keeps Lucene from skipping, which hundreds of terms of like weight make slower.
+        manager = self._collector.createSharedManager(n, None, MAX_INT)
+        found = self._searcher.search(self._generator.buildQuery(FIELD, weights), manager)
         hits = json.loads(self._hits_writer.writeValueAsString(found))["scoreDocs"]
         rows = np.array([hit["doc"] for hit in hits], np.int64)
         return Candidates(rows, hits[-1]["score"] * self.scale * ROUNDING if len(hits) == n else 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.info import IndexInfo
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from pyserini_dupmae.search.lucene_source import LuceneSource
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """One document found: ``score`` by the searcher's mode, and both parts of Eq. 12."""
 
     docid: str
@@ -44,9 +43,9 @@ class Sources:
 
     def hits(self, ranking: Ranking) -> list[Hit]:
         """A ranking by docid."""
-        columns = (ranking.rows, ranking.scores, ranking.cls_scores, ranking.ot_scores)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [Hit(self.exact.docids[row], *scores) for row, *scores in rows]
+        docids = [self.exact.docids[row] for row in ranking.rows.tolist()]
+        scores = (ranking.scores, ranking.cls_scores, ranking.ot_scores)
+        return list(map(Hit, docids, *(column.tolist() for column in scores)))
 
     def close(self) -> None:
         if self.sparse is not None:

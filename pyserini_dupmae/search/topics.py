@@ -1,6 +1,6 @@
 """Topics from what a user may have: a name that Pyserini knows, a file, or a dataset of ir_datasets.
 
-Files: ``.tsv``, ``.txt`` (query id, tab, text) and ``.jsonl``, also as ``.gz`` or ``.zst``, and TREC topics (``<top>``).
+Files: ``.tsv``, ``.txt`` (query id, tab, text), ``.jsonl``, all of them also as ``.gz`` or ``.zst``, and TREC topics.
 The order is Pyserini's: by number when every id is one, else by id as text; a few of Pyserini's names have an order
 of their own.
 """
@@ -119,8 +119,8 @@ def _read_trec(path: Path) -> list[Topic]:
     expected = sum(line.lower().count("<top>") for _, line in numbered_texts(path))
     if len(topics) != expected:  # the reader passes over what it does not understand
         raise UserError(
-            f"{path} has {expected} <top>, but Anserini's reader found {len(topics)} topics with an id and a title; each "
-            "needs <num>, <title>, <desc> and <narr>, in this order, and an id of its own"
+            f"{path} has {expected} <top>, but Anserini's reader found {len(topics)} topics with an id and a title; "
+            "each needs <num>, <title>, <desc> and <narr>, in this order, and an id of its own"
         )
     return topics
 
@@ -148,7 +148,8 @@ def _read_pyserini(name: str) -> list[Topic]:
     try:
         return [(str(qid), text) for qid, text in DefaultQueryIterator.from_topics(name)]
     except (JavaException, OSError) as error:
-        raise UserError(f"cannot have the topics {name!r}, which Pyserini fetches at first use: {error}") from None
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot have the topics {name!r}, which Pyserini fetches at first use: {reason}") from None
 
 
 def _read_ir_dataset(name: str) -> list[Topic] | None:

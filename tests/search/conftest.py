@@ -51,4 +51,5 @@ def sources(encoded: Path) -> Sources:
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a fusion start with lists of 8 and never scan, as it would be in a collection of millions."""
     monkeypatch.setattr(fusion, "FIRST_DEPTH", 8)
+    monkeypatch.setattr(fusion, "SMALL_COLLECTION", 0)
     monkeypatch.setattr(fusion, "LONGEST_LIST", math.inf)
