@@ -15,7 +15,8 @@ The first value of each option is the base, which one option at a time leaves; -
 Rankings are exact for what a setting scores with. Each row of the table has the metrics, the megabytes (10^6 bytes) of
 the FAISS index and the Lucene index that this setting was searched with (not of the store; with the documents' text if
 they were encoded with it), and the time of a query, median and 95th percentile: encoded before, searched alone by one
-thread on this machine, all hits proved.
+thread on this machine, all hits proved. The search is the one of pyserini_dupmae.search, which scans the store where
+that is faster than its indexes, as it is in a small collection.
 
 DIR gets a record ``SETTING.result.json`` each, which ``python -m pyserini_dupmae.report`` draws from; a setting that
 has one is not measured again. DIR/indexes may be deleted afterwards.
