@@ -78,7 +78,7 @@ def test_the_cache_is_used_until_the_content_changes(tokenizer: BertTokenizer, t
 def test_a_failed_tokenisation_leaves_nothing(tokenizer: BertTokenizer, tmp_path: Path) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text('{"text": "fine"}\n{"text": 3}\n')
-    with pytest.raises(UserError, match="line 2"):
+    with pytest.raises(UserError, match=r"texts\.jsonl:2:"):
         tokenise(Corpus((str(source),), 16, 1), tokenizer, len(tokenizer), tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 
