@@ -28,6 +28,7 @@ class HeadNames(NamedTuple):
 _ROBERTA = HeadNames("lm_head.dense", "lm_head.layer_norm")
 # Measured with all-MiniLM-L6-v2: at 2, Eq. 12 ranks better than either of its parts on docstrings and on Cranfield.
 NEW_HEAD_SCALE = 2.0
+PRETRAINED = "pretrain.safetensors"  # what pre-training saves beside the encoder, W^O among it where it is a matrix
 
 MASKED_LM_HEADS = {
     "bert": HeadNames("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
