@@ -50,41 +50,39 @@ class QueryModel:
         """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`."""
         return _load(name, device, dtype)
 
-    def encode(self, texts: Sequence[str], batch_size: int = 64) -> list[EncodedQuery]:
-        """Encode ``texts``, in order. Raises `UserError` when the model gives NaN or infinity for one."""
+    def encode(self, texts: Sequence[str]) -> list[EncodedQuery]:
+        """Encode ``texts``, in order, each by itself: among others it would round differently, and a run would depend
+        on the batches it was made in.
+
+        Raises:
+            UserError: the model gives NaN or infinity for a query.
+        """
         found = {text: self._memory[text] for text in texts if text in self._memory}
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
-        for start in range(0, len(missing), batch_size):
-            part = missing[start : start + batch_size]
-            found.update(zip(part, self._encode_batch(part), strict=True))
-        for text in missing:
-            self._memory[text] = found[text]
+        for text in texts:
+            if text not in found:
+                found[text] = self._memory[text] = self._encode(text)
         while len(self._memory) > REMEMBERED_QUERIES:
             self._memory.popitem(last=False)
         return [found[text] for text in texts]
 
     @torch.inference_mode()
-    def _encode_batch(self, texts: list[str]) -> list[EncodedQuery]:
+    def _encode(self, text: str) -> EncodedQuery:
         model = self.model
         batch = model.tokenizer(
-            texts, max_length=model.config.query_max_length, truncation=True, padding=True, return_tensors="pt"
+            [text], max_length=model.config.query_max_length, truncation=True, return_tensors="pt"
         ).to(model.device)
         input_ids, attention_mask = batch["input_ids"], batch["attention_mask"]
-        cls, mu = model.represent(input_ids, attention_mask)
-        finite = cls.isfinite().all(dim=1) & mu.isfinite().all(dim=1)
-        if not finite.all():
+        cls, mu = (part[0].float() for part in model.represent(input_ids, attention_mask))
+        if not (cls.isfinite().all() and mu.isfinite().all()):
             raise UserError(
-                f"the model gave NaN or infinity for the query {texts[int(finite.int().argmin())]!r}; "
+                f"the model gave NaN or infinity for the query {text!r}; "
                 f"{'its weights are damaged' if model.dtype == torch.float32 else 'encode in float32'}"
             )
         unknown = model.tokenizer.unk_token_id
         known = model.ordinary_tokens(input_ids, attention_mask) & (input_ids != (-1 if unknown is None else unknown))
-        mu = mu.float().clamp_min(0) * known.any(dim=1, keepdim=True)
-        queries = []
-        for row, weights in zip(cls.float().cpu().numpy(), mu.cpu().numpy(), strict=True):
-            token_ids = np.flatnonzero(weights)
-            queries.append(EncodedQuery(row.copy(), token_ids, weights[token_ids]))
-        return queries
+        weights = (mu.clamp_min(0) * known.any()).cpu().numpy()
+        token_ids = np.flatnonzero(weights)
+        return EncodedQuery(cls.cpu().numpy(), token_ids, weights[token_ids])
 
 
 @lru_cache(maxsize=4)

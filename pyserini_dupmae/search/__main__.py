@@ -44,7 +44,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--max-depth", type=positive_int, metavar="N", help="longest list to ask an index for (default: any)")
     add("--remove-query", action="store_true", help="leave out the document that has the query's own id")
-    add("--batch-size", type=positive_int, default=32, metavar="N", help="queries encoded together (default: 32)")
+    add("--batch-size", type=positive_int, default=32, metavar="N", help="queries taken together (default: 32)")
     add("--threads", type=positive_int, default=1, metavar="N", help="queries searched at a time (default: 1)")
     add("--device", default="cpu", help="where the queries are encoded (default: cpu)")
     add("--dtype", choices=tuple(DTYPES), default="float32", help="precision of the encoding (default: float32)")

@@ -72,7 +72,7 @@ class DupMAESearcher:
         return self._fusion.search(self.encode(queries), k, certify, self.max_depth, threads)
 
     def encode(self, queries: Sequence[str | EncodedQuery]) -> list[EncodedQuery]:
-        """The queries with those that are text encoded, in one batch."""
+        """The queries, with those that are text encoded."""
         texts = [query for query in queries if isinstance(query, str)]
         encoded = iter(self.encoder.encode(texts))
         return [next(encoded) if isinstance(query, str) else query for query in queries]

@@ -1,0 +1,103 @@
+"""``python -m pyserini_dupmae.search`` as a user runs it, its run read by a parser of the test's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from exhaustive import brute_force
+
+
+def search(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "pyserini_dupmae.search", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
+    run = defaultdict(list)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        qid, q0, docid, rank, score, tag = line.split(" ")
+        assert (q0, int(rank), tag) == ("Q0", len(run[qid]) + 1, "dupmae")
+        run[qid].append((docid, float(score)))
+    return run
+
+
+@pytest.fixture
+def required(encoded, tiny_model_dir, topics_file) -> list[object]:
+    return ["--index", encoded, "--encoder", tiny_model_dir, "--topics", topics_file]
+
+
+def test_the_run_is_that_of_brute_force(required, documents, topics, queries, tmp_path):
+    output = tmp_path / "runs" / "run.txt"
+    finished = search(*required, "--output", output, "--hits", 50, "--batch-size", 7, "--threads", 2)
+    assert finished.returncode == 0, finished.stderr
+    assert "top 50 proved for 20 of 20 queries\n" in finished.stdout
+    assert "queries/s" in finished.stdout
+    run = read_run(output)
+    assert list(run) == [qid for qid, _ in topics]
+    for (qid, _), query in zip(topics, queries, strict=True):
+        expected = brute_force(documents, query, "hybrid", 50)
+        assert [docid for docid, _ in run[qid]] == [docid for docid, _ in expected]
+        assert [score for _, score in run[qid]] == pytest.approx([score for _, score in expected], rel=1e-4)
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_bytes_do_not_depend_on_how_it_is_run(required, tmp_path):
+    runs = []
+    for number, options in enumerate((["--batch-size", 1], ["--batch-size", 20, "--threads", 3, "--certify", 1])):
+        output = tmp_path / f"run{number}.txt"
+        assert search(*required, "--output", output, "--hits", 20, *options).returncode == 0
+        runs.append(output.read_bytes())
+    assert runs[0] == runs[1]
+
+
+def test_msmarco_format_one_mode_and_no_query_among_the_hits(required, documents, queries, tmp_path):
+    first = brute_force(documents, queries[0], "dense", 4)
+    topics = tmp_path / "topics.tsv"
+    topics.write_text(f"{first[1][0]}\tparse command line arguments\n", encoding="utf-8")
+    output = tmp_path / "run.tsv"
+    options = ["--topics", topics, "--output-format", "msmarco", "--mode", "dense", "--hits", 3, "--remove-query"]
+    finished = search(*required, "--output", output, *options)
+    assert finished.returncode == 0, finished.stderr
+    assert "top 3 proved for 1 of 1 queries\n" in finished.stdout
+    expected = [docid for docid, _ in first if docid != first[1][0]]
+    lines = [f"{first[1][0]}\t{docid}\t{rank}\n" for rank, docid in enumerate(expected, 1)]
+    assert output.read_text(encoding="utf-8") == "".join(lines)
+
+
+def test_what_is_not_proved_is_said(required, tmp_path):
+    finished = search(*required, "--output", tmp_path / "run.txt", "--hits", 1, "--max-depth", 1)
+    assert finished.returncode == 0, finished.stderr
+    assert "; NOT PROVED for " in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--index", "nowhere"], "no DupMAE index in nowhere"),
+        (["--encoder", "./no-model"], "no model './no-model'"),
+        (["--topics", "no-topics"], "unknown topics 'no-topics'"),
+        (["--topics", "no/topics.tsv"], "there is no topics file no/topics.tsv"),
+        (["--hits", "0"], "must be a whole number of at least 1, got '0'"),
+        (["--hits", "10", "--certify", "11"], "certify (11) cannot exceed hits (10)"),
+        (["--hits", "10", "--max-depth", "9"], "max_depth (9) must be at least hits (10)"),
+        (["--output", "."], "--output . is a folder"),
+        (["--device", "abacus"], "cannot use the device 'abacus'"),
+    ],
+)
+def test_mistakes_get_one_line_and_status_2(options, problem, required, tmp_path):
+    output = tmp_path / "run.txt"
+    finished = search(*required, "--output", output, *options)
+    assert finished.returncode == 2
+    assert problem in finished.stderr.splitlines()[-1]
+    assert "Traceback" not in finished.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_model(required, linear_model_dir, tmp_path):
+    finished = search(*required, "--encoder", linear_model_dir, "--output", tmp_path / "run.txt")
+    assert finished.returncode == 2
+    assert "was built with another model" in finished.stderr.splitlines()[-1]

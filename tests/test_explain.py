@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.explain import explain
+from pyserini_dupmae.modeling import DupMAEModel
+from pyserini_dupmae.search import DupMAESearcher
+
+QUERY = "draw a circle with the turtle"
+
+
+@pytest.fixture(scope="module")
+def searcher(encoded, tiny_model_dir):
+    searcher = DupMAESearcher(encoded, str(tiny_model_dir))
+    yield searcher
+    searcher.close()
+
+
+def test_parts_add_up_to_the_score_of_the_hit(searcher):
+    for hit in searcher.search(QUERY, k=20):
+        explanation = explain(searcher, QUERY, hit.docid)
+        assert (explanation.score, explanation.cls_score, explanation.ot_score) == pytest.approx(hit[1:], rel=1e-6)
+        contributions = [share.contribution for share in explanation.tokens]
+        assert sum(contributions) == pytest.approx(explanation.ot_score, rel=1e-5)
+        assert contributions == sorted(contributions, reverse=True)
+
+
+def test_tokens_are_those_of_the_model(searcher, tiny_model_dir, corpus):
+    model = DupMAEModel.from_pretrained(tiny_model_dir)
+    docid, text = corpus[7]
+    query = model.encode_texts([QUERY], max_length=model.config.query_max_length, full_bow=True).bow[0]
+    document = model.encode_texts([text])
+    kept = dict(zip(document.token_ids[0].tolist(), document.weights[0].tolist(), strict=True))
+    expected = {model.terms[i]: (query[i].item(), weight) for i, weight in kept.items() if query[i] * weight > 0}
+    shares = {share.token: share for share in explain(searcher, QUERY, docid).tokens}
+    assert shares.keys() == expected.keys()
+    for token, (query_weight, weight) in expected.items():
+        assert shares[token].query_weight == pytest.approx(query_weight, rel=1e-4)
+        assert shares[token].document_weight == pytest.approx(weight, rel=1e-4)
+        assert shares[token].contribution == pytest.approx(query_weight * weight, rel=1e-4)
+
+
+def test_a_long_table_ends_with_what_is_left(searcher, corpus):
+    docid = max((docid for docid, _ in corpus), key=lambda docid: len(explain(searcher, QUERY, docid).tokens))
+    explanation = explain(searcher, QUERY, docid)
+    full, short = explanation.table(1000).splitlines(), explanation.table(2).splitlines()
+    assert len(full) == 3 + len(explanation.tokens)
+    assert len(short) == 6
+    assert full[:5] == short[:5]
+    assert short[5].startswith(f"{len(explanation.tokens) - 2} more tokens")
+    assert sum(float(line.split()[-4 if i else -2]) for i, line in enumerate(full[2:])) == pytest.approx(
+        explanation.score, abs=1e-4
+    )
+
+
+def test_an_unknown_document(searcher):
+    with pytest.raises(UserError, match="there is no document 'nothing' among the 301"):
+        explain(searcher, QUERY, "nothing")
+
+
+def test_the_command(encoded, tiny_model_dir, searcher):
+    (hit,) = searcher.search(QUERY, k=1)
+    command = [sys.executable, "-m", "pyserini_dupmae.explain", "--index", str(encoded)]
+    command += ["--encoder", str(tiny_model_dir), "--query", QUERY, "--docid"]
+    finished = subprocess.run([*command, hit.docid], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.rstrip("\n") == explain(searcher, QUERY, hit.docid).table()
+    assert f"{hit.docid}: score {hit.score:.6f}" in finished.stdout
+    failed = subprocess.run([*command, "nothing"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1].startswith("error: there is no document 'nothing'")
