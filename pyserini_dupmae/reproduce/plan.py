@@ -7,7 +7,7 @@ Below the ``--output`` folder::
     encodings/COLLECTION.MODEL/        forward stores, one a shard
     indexes/COLLECTION.MODEL/          FAISS and Lucene, and the statistics of both
     conditions/CONDITION/              run.SET.txt, scores.SET.jsonl, provenance.json
-    results/                           CONDITION.SET.json, what `pyserini_dupmae.report` reads
+    results/                           CONDITION.SET.result.json, what `pyserini_dupmae.report` reads
 
 Settings other than the default are part of the names.
 """

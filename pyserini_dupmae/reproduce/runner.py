@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.evaluation.measures import Values, mean
-from pyserini_dupmae.evaluation.results import SEARCH_MODES, ConditionResult, IndexStatistics
+from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionResult, IndexStatistics
 from pyserini_dupmae.files import write_json
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.reproduce.catalogue import Catalogue
@@ -135,7 +135,7 @@ class Runner:
             paper=condition.paper.get(topics, {}),
             expected=measured.scores.get(topics, {}) if measured else {},
             **facts,
-        ).write(self.place.output / "results" / f"{condition.name}.{topics}.json")
+        ).write(self.place.output / "results" / f"{condition.name}.{topics}{SUFFIX}")
 
     def _write_provenance(self, planned: Plan, finished: Finished, outcomes: list[Outcome]) -> None:
         condition, here = planned.condition, environment()
