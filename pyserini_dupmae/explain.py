@@ -13,6 +13,7 @@ import numpy as np
 
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError, run_command
+from pyserini_dupmae.modeling.default import default_model
 from pyserini_dupmae.queries import EncodedQuery
 from pyserini_dupmae.search import DupMAESearcher
 
@@ -79,12 +80,12 @@ def explain(searcher: DupMAESearcher, query: str | EncodedQuery, docid: str) -> 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m pyserini_dupmae.explain", description="Take a score apart.")
     parser.add_argument("--index", required=True, help="folder that was --embeddings of pyserini_dupmae.encode")
-    parser.add_argument("--encoder", required=True, help="the DupMAE model that encoded the collection")
+    parser.add_argument("--encoder", help="the DupMAE model that encoded the collection (default: the package's own)")
     parser.add_argument("--query", required=True, help="text of the query")
     parser.add_argument("--docid", required=True, help="the document")
     parser.add_argument("--tokens", type=positive_int, default=20, metavar="N", help="tokens to print (default: 20)")
     args = parser.parse_args(argv)
-    searcher = DupMAESearcher(args.index, args.encoder)
+    searcher = DupMAESearcher(args.index, args.encoder or default_model())
     print(explain(searcher, args.query, args.docid).table(args.tokens))
 
 

@@ -20,6 +20,7 @@ from pyserini_dupmae import log
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.files import atomic_path
+from pyserini_dupmae.modeling.default import default_model
 from pyserini_dupmae.modeling.loading import DTYPES
 from pyserini_dupmae.queries import QueryModel
 from pyserini_dupmae.search.fusion import Limits, Ranking
@@ -35,7 +36,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--index", required=True, help="folder that was --embeddings of pyserini_dupmae.encode")
-    add("--encoder", required=True, help="the DupMAE model that encoded the collection: a folder or a name on the Hub")
+    add(
+        "--encoder",
+        help="the model that encoded the collection: a folder or a name on the Hub (default: the package's)",
+    )
     add("--topics", required=True, help="a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec) or an ir_datasets id")
     add("--output", required=True, help="the run to write")
     add("--output-format", choices=("trec", "msmarco"), default="trec", help="format of the run (default: trec)")
@@ -104,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Limits(args.hits, certify, args.max_depth)
     if os.path.isdir(args.output):
         raise UserError(f"--output {args.output} is a folder; name a file")
-    encoder = QueryModel.load(args.encoder, args.device, args.dtype)
+    encoder = QueryModel.load(args.encoder or default_model(), args.device, args.dtype)
     searcher = DupMAESearcher(args.index, encoder, args.mode, certify + args.remove_query, args.max_depth)
     topics = read_topics(args.topics)
     summary = Summary(certify, args.batch_size)
