@@ -185,10 +185,13 @@ def test_two_runs_are_identical(reproduce: Command, tiny: list[str], tiny_work: 
 
 def test_an_encoding_without_a_record_is_taken_up(reproduce: Command, tiny: list[str], tiny_work: Path) -> None:
     encoding = tiny_work / "encodings" / "tiny.tiny"
+    (shard,) = (encoding / "0" / "store").glob("*.safetensors")
+    written = shard.stat().st_mtime_ns
     (encoding / "0.step.json").unlink()
     status, printed = reproduce(*tiny, "--condition", "tiny", "--output", tiny_work)
     assert status == 0, printed
-    assert "300 documents, 0 encoded now" in (encoding / "0.log").read_text()
+    assert "encode: run (" in printed
+    assert shard.stat().st_mtime_ns == written, "nothing was encoded again"
     assert "index: done before" in printed
 
 
