@@ -8,7 +8,7 @@ term or a hit, so a query goes over as one JSON string and its hits come back as
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class LuceneSource:
         self._searcher.setSimilarity(java_class("io.anserini.search.similarity.ImpactSimilarity")())
         self._searcher.setQueryCache(None)
         self._generator = java_class("io.anserini.search.query.BagOfWordsQueryGenerator")()
-        self._collector = java_class("org.apache.lucene.search.TopScoreDocCollector")
+        self._collect = _collector()
         mapper = java_class("com.fasterxml.jackson.databind.ObjectMapper")()
         self._weights_reader = mapper.readerForMapOf(java_class("java.lang.Float"))
         self._hits_writer = mapper.writer()
@@ -67,9 +67,7 @@ class LuceneSource:
             return Candidates(np.empty(0, np.int64), 0.0)
         pairs = zip(query.token_ids.tolist(), query.weights.tolist(), strict=True)
         weights = self._weights_reader.readValue("{" + ",".join([f"{self._keys[i]}{w!r}" for i, w in pairs]) + "}")
-        # Counting all that match keeps Lucene from skipping, which hundreds of terms of like weight make slower.
-        manager = self._collector.createSharedManager(n, None, MAX_INT)
-        found = self._searcher.search(self._generator.buildQuery(FIELD, weights), manager)
+        found = self._searcher.search(self._generator.buildQuery(FIELD, weights), self._collect(n))
         hits = json.loads(self._hits_writer.writeValueAsString(found))["scoreDocs"]
         rows = np.array([hit["doc"] for hit in hits], np.int64)
         return Candidates(rows, hits[-1]["score"] * self.scale * ROUNDING if len(hits) == n else 0.0)
@@ -107,3 +105,16 @@ class LuceneSource:
                 raise UserError(
                     f"document {row} of {self.folder} is {found!r}, but {docids[row]!r} in its store; build it again"
                 )
+
+
+def _collector() -> Callable[[int], Any]:
+    """What collects the best n in Lucene.
+
+    It counts all that match, so that Lucene does not look for documents to skip: with hundreds of terms of like weight
+    that costs more than it saves.
+    """
+    collector = java_class("org.apache.lucene.search.TopScoreDocCollector")
+    if hasattr(collector, "createSharedManager"):  # Lucene 9, which comes with Pyserini 1
+        return lambda n: collector.createSharedManager(n, None, MAX_INT)
+    manager = java_class("org.apache.lucene.search.TopScoreDocCollectorManager")
+    return lambda n: manager(n, MAX_INT)
