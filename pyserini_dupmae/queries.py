@@ -6,13 +6,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.modeling.identity import ModelIdentity
-from pyserini_dupmae.modeling.loading import LoadedModel, load_model
+
+if TYPE_CHECKING:
+    from pyserini_dupmae.modeling.identity import ModelIdentity
+    from pyserini_dupmae.modeling.loading import LoadedModel
 
 REMEMBERED_QUERIES = 4096
 
@@ -65,8 +67,9 @@ class QueryModel:
             self._memory.popitem(last=False)
         return [found[text] for text in texts]
 
-    @torch.inference_mode()
     def _encode(self, text: str) -> EncodedQuery:
+        import torch
+
         model = self.model
         batch = model.tokenizer(
             [text], max_length=model.config.query_max_length, truncation=True, return_tensors="pt"
@@ -87,4 +90,6 @@ class QueryModel:
 
 @lru_cache(maxsize=4)
 def _load(name: str, device: str, dtype: str) -> QueryModel:
+    from pyserini_dupmae.modeling.loading import load_model
+
     return QueryModel(load_model(name, device, dtype))
