@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
-    parser.add_argument("--cls-dim", type=positive_int, default=384, help="d' of Eq. 10 (default: 384)")
+    parser.add_argument(
+        "--cls-dim", type=positive_int, help="d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder)"
+    )
     parser.add_argument("--top-k", type=positive_int, default=384, help="k of Eq. 11 (default: 384)")
     parser.add_argument("--ot-head", choices=OT_HEADS, default="mlm", help="W^O of Eq. 6 (default: mlm)")
     parser.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="over mu (default: relu)")

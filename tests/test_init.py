@@ -74,6 +74,13 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
     return command
 
 
+def test_cls_dim_of_a_small_encoder(checkpoint, tmp_path):
+    init.main(["--from", str(checkpoint("bert")), "--output", str(tmp_path / "model")])
+    model = AutoModel.from_pretrained(tmp_path / "model")
+    assert model.config.cls_dim == SMALL["hidden_size"]
+    assert torch.equal(model.cls_projection.weight, torch.eye(SMALL["hidden_size"]))
+
+
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_masked_lm_head_is_taken_over(kind, checkpoint, run, tmp_path):
     source = checkpoint(kind)

@@ -7,6 +7,7 @@ answers questions, showing for each hit why it matched. ``--query "..."`` answer
 from __future__ import annotations
 
 import argparse
+import select
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -62,8 +63,10 @@ def answer(searcher: DupMAESearcher, question: str) -> str:
 
 
 def _typed() -> Iterator[str]:
-    """The questions that somebody types, until the end of the input; none where nobody can."""
+    """The questions that somebody types or a pipe holds, until the end of the input; none where there is neither."""
     if not sys.stdin.isatty():
+        if _has_input():
+            yield from (line.strip() for line in sys.stdin if line.strip())
         return
     print("\nType a question, for instance: how do I copy a directory? (Ctrl-D ends)")
     while True:
@@ -74,6 +77,14 @@ def _typed() -> Iterator[str]:
             return
         if question:
             yield question
+
+
+def _has_input() -> bool:
+    """Whether standard input can be read now; a pipe that nobody writes to or closes would be waited for for ever."""
+    try:
+        return bool(select.select([sys.stdin], [], [], 0)[0])
+    except (OSError, ValueError):  # no file is behind it
+        return False
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -28,6 +28,7 @@ class HeadNames(NamedTuple):
 _ROBERTA = HeadNames("lm_head.dense", "lm_head.layer_norm")
 # Measured with all-MiniLM-L6-v2: at 2, Eq. 12 ranks better than either of its parts on docstrings and on Cranfield.
 NEW_HEAD_SCALE = 2.0
+DEFAULT_CLS_DIM = 384  # the paper's
 PRETRAINED = "pretrain.safetensors"  # what pre-training saves beside the encoder, W^O among it where it is a matrix
 
 MASKED_LM_HEADS = {
@@ -39,12 +40,13 @@ MASKED_LM_HEADS = {
 }
 
 
-def initialise(source: str, seed: int = 0, **settings: Any) -> DupMAEModel:
+def initialise(source: str, seed: int = 0, cls_dim: int | None = None, **settings: Any) -> DupMAEModel:
     """Make a DupMAE model from the checkpoint ``source``, a folder or a name on the Hugging Face Hub.
 
     What the checkpoint lacks is initialised and said on the log; ``seed`` decides W^cls where it cuts the [CLS].
 
     Args:
+        cls_dim: d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder).
         settings: arguments of `DupMAEConfig` other than the encoder and what the tokenizer decides.
 
     Raises:
@@ -53,7 +55,7 @@ def initialise(source: str, seed: int = 0, **settings: Any) -> DupMAEModel:
     """
     checkpoint, missing = _load_masked_lm(source)
     tokenizer = _load_tokenizer(source)
-    config = _configure(checkpoint, tokenizer, settings)
+    config = _configure(checkpoint, tokenizer, cls_dim, settings)
     model = DupMAEModel(config).eval()
     model.encoder.load_state_dict(checkpoint.base_model.state_dict())
     _set_cls_projection(model.cls_projection, config, seed)
@@ -102,10 +104,11 @@ def _load_tokenizer(source: str) -> Any:
     return tokenizer
 
 
-def _configure(checkpoint: nn.Module, tokenizer: Any, settings: dict[str, Any]) -> DupMAEConfig:
+def _configure(checkpoint: nn.Module, tokenizer: Any, cls_dim: int | None, settings: dict[str, Any]) -> DupMAEConfig:
     try:
         config = DupMAEConfig(
             checkpoint.config,
+            cls_dim=min(DEFAULT_CLS_DIM, checkpoint.config.hidden_size) if cls_dim is None else cls_dim,
             cls_token_id=tokenizer.cls_token_id,
             sep_token_id=tokenizer.sep_token_id,
             vocab_limit=min(len(tokenizer), checkpoint.config.vocab_size),

@@ -18,8 +18,10 @@ MODES = ("dense", "sparse", "hybrid")
 class DupMAESearcher:
     """Searches an encoded collection, and proves what it returns.
 
-    >>> searcher = DupMAESearcher("OUT", "MODEL")                                               # doctest: +SKIP
-    >>> [(hit.docid, hit.score, hit.cls_score, hit.ot_score) for hit in searcher.search("q", k=10)]  # doctest: +SKIP
+    For example, with the folders of an encoded collection and its model::
+
+        for hit in DupMAESearcher("OUT", "MODEL").search("why do tides rise?", k=10):
+            print(hit.docid, hit.score, hit.cls_score, hit.ot_score)
 
     Args:
         index: the folder that was ``--embeddings`` of ``pyserini_dupmae.encode``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,16 @@ def test_table_and_explained_answer(demo, folder):
     assert score == pytest.approx(cls + words, abs=0.02)
     corpus = [json.loads(line) for line in (folder / "collection" / "corpus.jsonl").read_text("utf-8").splitlines()]
     assert {line["id"]: line["contents"] for line in corpus} == collection.documents
+
+
+def test_questions_from_a_pipe(demo, monkeypatch):
+    reader, writer = os.pipe()
+    os.write(writer, b"copy a file\n\nread a line\n")
+    os.close(writer)
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        out = demo()
+    assert sum(line.startswith("1. ") for line in out.splitlines()) == 2
 
 
 def test_a_second_start_does_only_what_is_missing(demo, folder):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from exhaustive import Documents
 
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.queries import EncodedQuery, QueryModel
 from pyserini_dupmae.search import fusion
 from pyserini_dupmae.search.sources import Sources, open_sources
+from tests.search.exhaustive import Documents
 
 
 @pytest.fixture(scope="session")

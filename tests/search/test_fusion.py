@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from exhaustive import Documents, NumpyDense, NumpySparse, brute_force
 
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.queries import EncodedQuery
@@ -12,6 +11,7 @@ from pyserini_dupmae.search import fusion as fusion_module
 from pyserini_dupmae.search.fusion import Candidates, Fusion, Ranking
 from pyserini_dupmae.search.sources import Sources
 from pyserini_dupmae.search.store_parts import StoreParts
+from tests.search.exhaustive import Documents, NumpyDense, NumpySparse, brute_force
 
 ENGINES = ("numpy", "FAISS and Lucene")
 MODES = ("dense", "sparse", "hybrid")

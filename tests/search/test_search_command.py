@@ -8,7 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from exhaustive import brute_force
+
+from tests.search.exhaustive import brute_force
 
 
 def search(*arguments: object) -> subprocess.CompletedProcess:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from exhaustive import brute_force
 
 from pyserini_dupmae import DupMAESearcher
 from pyserini_dupmae.errors import UserError
+from tests.search.exhaustive import brute_force
 
 
 @pytest.fixture(scope="module")
