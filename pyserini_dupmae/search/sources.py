@@ -121,5 +121,9 @@ def _open_faiss(faiss: _Described, index: Any | None) -> FaissSource:
     if source.index.d != faiss.info.model.cls_dim:
         raise UserError(f"{faiss.folder} holds {source.index.d} dimensions, its model {faiss.info.model.cls_dim}")
     if not source.flat:
-        logger.warning("%s is not a flat index (%s): no ranking can be proved", faiss.folder, faiss.info.factory)
+        logger.warning(
+            "%s is not a flat index (%s): a ranking is proved only where the whole collection is scored",
+            faiss.folder,
+            faiss.info.factory,
+        )
     return source
