@@ -14,6 +14,7 @@ import torch
 
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.store import ForwardStore, StoreInfo
+from tests.index.test_lucene import read_postings
 
 SMALL_SHARDS = ("--store-only", "--shard-size", "32")
 
@@ -63,7 +64,7 @@ def test_indexes_and_the_command_to_search_them(encoded, corpus):
 
 def test_killed_in_the_middle_the_same_command_gives_the_same_bytes(corpus_file, tiny_model_dir, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    options = ("--to-faiss", "--shard-size", "4")
+    options = ("--to-faiss", "--to-lucene", "--shard-size", "4")
     subprocess.run(command(corpus_file, whole, tiny_model_dir, *options), check=True, capture_output=True)
     again = command(corpus_file, killed, tiny_model_dir, *options)
     running = subprocess.Popen(again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -79,6 +80,7 @@ def test_killed_in_the_middle_the_same_command_gives_the_same_bytes(corpus_file,
     assert "301 documents, 301 of them encoded" not in resumed.stdout
     for part in ("store", "faiss"):
         assert contents_of(killed / part) == contents_of(whole / part)
+    assert read_postings(killed / "lucene") == read_postings(whole / "lucene")
 
 
 def test_shards_one_after_another_hold_what_one_run_holds(encode, corpus_file, tmp_path):
