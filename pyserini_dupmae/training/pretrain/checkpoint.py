@@ -7,7 +7,6 @@ matrix of its own, ``projection`` (|V|, d).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import atomic_path, remove
+from pyserini_dupmae.files import atomic_path
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training.pretrain.backbone import require_supported
 from pyserini_dupmae.training.pretrain.objective import PretrainModel
@@ -79,21 +76,6 @@ def restore(model: PretrainModel, folder: Path) -> None:
     lm = type(model.lm).from_pretrained(folder)
     model.lm.load_state_dict(lm.state_dict())
     _load_beside(model, folder / BESIDE)
-
-
-def last_checkpoint(output: Path) -> Path | None:
-    """The newest complete checkpoint of a run, None when it has none; incomplete ones are deleted.
-
-    The Trainer's state is written last, so a checkpoint without it was cut short by a kill.
-    """
-    found: dict[int, Path] = {}
-    for folder in output.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        try:
-            found[int(json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"])] = folder
-        except (OSError, ValueError, KeyError):
-            logger.info("deleting %s, which was not written to its end", folder)
-            remove(folder)
-    return found[max(found)] if found else None
 
 
 def _beside(model: PretrainModel) -> dict[str, Tensor]:

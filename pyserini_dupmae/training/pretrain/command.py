@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -17,8 +16,9 @@ from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import remove, write_json
+from pyserini_dupmae.files import write_json
 from pyserini_dupmae.log import logger
+from pyserini_dupmae.training import outputs
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
 from pyserini_dupmae.training.pretrain.segments import hold_out
@@ -27,8 +27,8 @@ from pyserini_dupmae.training.pretrain.sources import SOURCE_HELP
 from pyserini_dupmae.training.pretrain.tokens import Corpus, tokenise
 from pyserini_dupmae.training.pretrain.trainer import PretrainTrainer
 
-RUN, TOKENS, RESULT = "run.json", "tokens", "pretrain.json"
-"""In the output folder: what the run was started with, its token files, and the record that is written last."""
+TOKENS, RESULT = "tokens", "pretrain.json"
+"""In the output folder: the token files, and the record that is written last."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: 
         )
     started_with = _started_with(options, settings, training)
     with training.main_process_first(desc="looking at the output folder"):
-        resumed = _resume_from(output, started_with, options.resume, options.overwrite)
+        resumed = outputs.resume_from(output, started_with, options.resume, options.overwrite, keep=(TOKENS,))
     set_seed(training.seed)
     model = checkpoint.load_model(options.source, settings, options.from_scratch)
     tokenizer = checkpoint.load_tokenizer(options.source)
@@ -85,7 +85,7 @@ def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: 
     except (ValueError, RuntimeError, ImportError) as error:  # options the Trainer refuses, a reporter that is missing
         raise UserError(str(error).splitlines()[0]) from error
     if trainer.is_world_process_zero():
-        write_json(output / RUN, started_with)
+        write_json(output / outputs.RUN, started_with)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     losses = trainer.evaluate() if held_out else {}
     trainer.save_model()
@@ -143,35 +143,6 @@ def _started_with(
     of_trainer += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
     run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in of_trainer}
     return run | asdict(settings)
-
-
-def _resume_from(output: Path, started_with: dict[str, Any], resume: bool, overwrite: bool) -> Path | None:
-    """The checkpoint to go on from, None to start anew.
-
-    Raises:
-        UserError: the folder holds something that would be lost, or a run with other options.
-    """
-    present = [path for path in output.glob("*") if path.name not in (RUN, TOKENS)]
-    if not resume:
-        if present and not overwrite:
-            raise UserError(f"{output} is not empty; add --resume to go on with its run, or --overwrite to delete it")
-        if present and not (output / RUN).exists():
-            raise UserError(
-                f"{output} holds something else than a pre-training run; it is not deleted, give another folder"
-            )
-        for path in present:
-            remove(path)
-        return None
-    found = checkpoint.last_checkpoint(output)
-    if found is not None:
-        before = json.loads((output / RUN).read_text(encoding="utf-8"))
-        for name, value in started_with.items():
-            if before.get(name) != value:
-                raise UserError(
-                    f"the run in {output} has {name} {before.get(name)!r}, but this command {value!r}; give the "
-                    "options it was started with, or --overwrite instead of --resume to start anew"
-                )
-    return found
 
 
 def _max_length(options: argparse.Namespace, model: checkpoint.PretrainModel) -> int:

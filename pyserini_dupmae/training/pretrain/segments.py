@@ -1,16 +1,12 @@
-"""The segments of a tokenised corpus as a dataset: held-out split, order of an epoch."""
+"""The segments of a tokenised corpus as a dataset, and the split that is held out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from pyserini_dupmae.training.pretrain.collator import Text
 from pyserini_dupmae.training.pretrain.tokens import TokenFiles
-
-BATCHES_SORTED_TOGETHER = 50
 
 
 class Segments(Dataset):
@@ -44,38 +40,3 @@ def hold_out(files: TokenFiles, documents: int, seed: int) -> tuple[Segments, Se
     is_held = np.isin(files.documents, held)
     numbers = np.arange(len(files))
     return Segments(files, numbers[~is_held]), Segments(files, numbers[is_held]) if is_held.any() else None
-
-
-class EpochSampler(Sampler[int]):
-    """Keys of `Segments` in a random order that depends on the seed and the epoch alone.
-
-    With ``group`` > 0, batches of that many segments are of similar length, which saves padding: the order is sorted by
-    length within every `BATCHES_SORTED_TOGETHER` batches, and the batches are shuffled.
-    """
-
-    def __init__(self, segments: Segments, seed: int, group: int = 0):
-        self.segments = segments
-        self.seed = seed
-        self.group = group
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.segments)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = np.random.default_rng((self.seed, self.epoch))
-        order = generator.permutation(len(self))
-        if self.group:
-            order = self._grouped(order, generator)
-        yield from (order + self.epoch * len(self)).tolist()
-
-    def _grouped(self, order: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        lengths = self.segments.lengths[order]
-        together = np.arange(len(order)) // (self.group * BATCHES_SORTED_TOGETHER)
-        order = order[np.lexsort((lengths, together))]
-        batch = np.arange(len(order)) // self.group
-        places = generator.permutation(batch[-1])  # the last batch, which may be short, stays last
-        return order[np.argsort(np.append(places, batch[-1])[batch], kind="stable")]

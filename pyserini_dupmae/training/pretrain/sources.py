@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.ir_dataset import DatasetPart
 from pyserini_dupmae.lines import numbered_texts
 
 DATASETS, IR_DATASETS = "datasets:", "ir_datasets:"
@@ -116,16 +117,5 @@ def _dataset(source: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _corpus(source: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    try:
-        import ir_datasets
-    except ImportError:
-        raise UserError(f"reading {source!r} needs the library ir_datasets; pip install ir_datasets") from None
-    name = source.removeprefix(IR_DATASETS)
-    try:
-        corpus = ir_datasets.load(name)
-    except KeyError:
-        raise UserError(f"ir_datasets has no {name!r}; see https://ir-datasets.com for the names") from None
-    if not corpus.has_docs():
-        raise UserError(f"{source!r} has no documents; name a set of ir_datasets that has")
-    for document in corpus.docs_iter():
+    for document in DatasetPart(source.removeprefix(IR_DATASETS), "docs"):
         yield document._asdict() if fields else {"text": document.default_text()}

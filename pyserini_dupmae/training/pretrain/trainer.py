@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 
+from pyserini_dupmae.training.order import EpochSampler, SetEpoch
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.objective import PARTS, PretrainModel
-from pyserini_dupmae.training.pretrain.segments import EpochSampler
 
 
 class PretrainTrainer(Trainer):
@@ -30,7 +30,7 @@ class PretrainTrainer(Trainer):
         args = self.args
         group = args.train_batch_size * args.world_size if args.train_sampling_strategy == "group_by_length" else 0
         self._sampler = EpochSampler(self.train_dataset, args.seed if args.data_seed is None else args.data_seed, group)
-        self.add_callback(_SetEpoch(self._sampler))
+        self.add_callback(SetEpoch(self._sampler))
         self._used = [i for i, used in enumerate((True, model.settings.decodes_cls, model.settings.decodes_ot)) if used]
         self._parts = torch.zeros(len(PARTS), device=args.device)
         self._parts_since = 0
@@ -108,13 +108,3 @@ class PretrainTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         checkpoint.restore(self._model, Path(resume_from_checkpoint))
-
-
-class _SetEpoch(TrainerCallback):
-    """Tells the sampler the epoch, which the data loader does not in every nesting of samplers of a resumed run."""
-
-    def __init__(self, sampler: EpochSampler):
-        self.sampler = sampler
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.sampler.set_epoch(int(state.epoch or 0))

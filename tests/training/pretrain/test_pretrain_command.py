@@ -230,7 +230,7 @@ def test_a_dupmae_model_is_not_a_masked_lm(tiny_model_dir: Path, corpus_file: Pa
 
 def test_a_folder_that_is_no_run_is_never_deleted(masked_lm_dir: Path, corpus_file: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match="something else than a pre-training run"):
+    with pytest.raises(UserError, match="something else than a training run"):
         main(_options(masked_lm_dir, corpus_file, tmp_path, "--overwrite"))
     assert (tmp_path / "thesis.tex").exists()
 

@@ -120,7 +120,7 @@ def test_missing_sources_are_named(tmp_path: Path) -> None:
         (f"datasets:{tmp_path}/nothing", "cannot open"),
         (f"datasets:{tmp_path}::nosplit", "cannot open"),
         (f"datasets:{tmp_path}", "record 1: no field text"),
-        ("ir_datasets:no-such-set", "ir_datasets has no 'no-such-set'"),
+        ("ir_datasets:no-such-set", "'no-such-set' is no dataset of ir_datasets"),
     ]:
         with pytest.raises(UserError, match=message):
             list(read_texts(source))

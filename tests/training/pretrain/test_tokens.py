@@ -10,7 +10,8 @@ import pytest
 from transformers import AutoTokenizer, BertTokenizer
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.training.pretrain.segments import EpochSampler, hold_out
+from pyserini_dupmae.training.order import EpochSampler
+from pyserini_dupmae.training.pretrain.segments import hold_out
 from pyserini_dupmae.training.pretrain.tokens import Corpus, TokenFiles, cut, tokenise
 
 
