@@ -83,12 +83,11 @@ class PartedFile:
         return self._folder / f"{part.start:09d}"
 
     def _join(self, parts: list[Path]) -> None:
-        with atomic_path(self.path) as temporary:
-            with open(temporary, "wb") as file:
-                # Neither name nor time in the header: equal content gives equal bytes.
-                stream = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if self.path.suffix == ".gz" else file
-                for part in parts:
-                    with open(part, "rb") as source:
-                        shutil.copyfileobj(source, stream)
-                stream.close()
+        with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
+            # Neither name nor time in the header: equal content gives equal bytes.
+            stream = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if self.path.suffix == ".gz" else file
+            for part in parts:
+                with open(part, "rb") as source:
+                    shutil.copyfileobj(source, stream)
+            stream.close()
         remove(self._folder)
