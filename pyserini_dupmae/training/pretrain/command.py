@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from pyserini_dupmae.training import outputs
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
 from pyserini_dupmae.training.pretrain.segments import hold_out
-from pyserini_dupmae.training.pretrain.settings import PRESETS, PretrainSettings, from_preset
+from pyserini_dupmae.training.pretrain.settings import PRESETS, PretrainSettings
 from pyserini_dupmae.training.pretrain.sources import SOURCE_HELP
 from pyserini_dupmae.training.pretrain.tokens import Corpus, tokenise
 from pyserini_dupmae.training.pretrain.trainer import PretrainTrainer
+from pyserini_dupmae.training.settings import add_options, from_options
 
 TOKENS, RESULT = "tokens", "pretrain.json"
 """In the output folder: the token files, and the record that is written last."""
@@ -54,8 +55,7 @@ class PretrainArguments(TrainingArguments):
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and run; raises `UserError`."""
     training, options = _parse(argv)
-    changes = {item.name: getattr(options, item.name) for item in fields(PretrainSettings) if item.name in options}
-    pretrain(options, from_preset(options.preset, changes), training)
+    pretrain(options, from_options(options, PRESETS), training)
 
 
 def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: TrainingArguments) -> None:
@@ -121,12 +121,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[PretrainArguments, argparse.Name
     run.add_argument("--overwrite", action="store_true", help="delete what is in the output folder")
     group = parser.add_argument_group("the objective (docs/pretraining.md)")
     group.add_argument("--preset", choices=PRESETS, default="released", help="defaults of the options below")
-    for item in fields(PretrainSettings):
-        flag = "--" + item.name.replace("_", "-")
-        kind = type(item.default)
-        group.add_argument(
-            flag, type=kind, choices=item.metadata.get("choices"), default=argparse.SUPPRESS, help=item.metadata["help"]
-        )
+    add_options(group, PretrainSettings)
     try:
         training, options = parser.parse_args_into_dataclasses(args=list(sys.argv[1:] if argv is None else argv))
     except (ValueError, ImportError, RuntimeError) as error:  # what TrainingArguments raises for options that cannot be

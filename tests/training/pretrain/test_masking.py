@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials, Text
 from pyserini_dupmae.training.pretrain.masking import Units, _fill
-from pyserini_dupmae.training.pretrain.settings import PRESETS, from_preset
+from pyserini_dupmae.training.pretrain.settings import PRESETS
 
 SPECIALS = Specials(cls=2, sep=3, pad=0, mask=4)
 VOCABULARY = 1000
@@ -22,7 +24,7 @@ def _texts(lengths: list[int], words: float = 0.7) -> list[Text]:
 
 
 def _collator(preset: str = "released", seed: int = 0, **changes: object) -> PretrainCollator:
-    return PretrainCollator(from_preset(preset, changes), SPECIALS, VOCABULARY, seed)
+    return PretrainCollator(replace(PRESETS[preset], **changes), SPECIALS, VOCABULARY, seed)
 
 
 def test_filling_equals_taking_words_one_by_one() -> None:

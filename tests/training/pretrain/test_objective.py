@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, Dist
 
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials, Text
 from pyserini_dupmae.training.pretrain.objective import PretrainModel
-from pyserini_dupmae.training.pretrain.settings import METHODS, PRESETS, PretrainSettings, from_preset
+from pyserini_dupmae.training.pretrain.settings import METHODS, PRESETS, PretrainSettings
 
 VOCABULARY = 60
 LENGTHS = (9, 4, 1)
@@ -118,7 +119,7 @@ def test_the_presets_weigh_eq_9_differently() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_has_its_parts_and_its_weights(method: str) -> None:
-    settings = from_preset("paper", {"method": method})
+    settings = replace(PRESETS["paper"], method=method)
     model = _model(settings)
     batch = _batch(settings)
     losses = model(**batch)
