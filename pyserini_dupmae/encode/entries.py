@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.ir_dataset import DatasetPart
 from pyserini_dupmae.lines import COMPRESSIONS, numbered_lines
 from pyserini_dupmae.log import logger
 
@@ -111,28 +112,18 @@ def ir_dataset_entries(dataset_id: str) -> Iterable[Entry]:
     """The documents of an ir_datasets collection; its places count documents from 1.
 
     Raises:
-        UserError: ir_datasets is not installed, knows no such dataset, or the dataset has no documents.
+        UserError: as `DatasetPart`.
     """
-    try:
-        import ir_datasets
-    except ImportError:
-        raise UserError("--ir-dataset needs ir_datasets; install it with: pip install ir_datasets") from None
-    try:
-        dataset = ir_datasets.load(dataset_id)
-    except KeyError:
-        raise UserError(f"ir_datasets knows no dataset {dataset_id!r}; see ir-datasets.com") from None
-    if not dataset.has_docs():
-        raise UserError(f"the dataset {dataset_id!r} has no documents; give one that has a collection")
-    return _IrDatasetEntries(dataset_id, dataset)
+    return _IrDatasetEntries(DatasetPart(dataset_id, "docs"))
 
 
 class _IrDatasetEntries:
-    def __init__(self, dataset_id: str, dataset: Any):
-        self.dataset_id, self.dataset = dataset_id, dataset
+    def __init__(self, documents: DatasetPart):
+        self.documents = documents
 
     def __iter__(self) -> Iterator[Entry]:
-        for number, document in enumerate(self.dataset.docs_iter(), 1):
-            yield Entry(self.dataset_id, number, document, _ir_dataset_record)
+        for number, document in enumerate(self.documents, 1):
+            yield Entry(self.documents.dataset_id, number, document, _ir_dataset_record)
 
 
 def _ir_dataset_record(document: Any) -> dict[str, Any]:

@@ -9,13 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.ir_dataset import DatasetPart
 from pyserini_dupmae.lines import numbered_texts
 
 Qrels = dict[str, dict[str, int]]
 
 BEIR_HEADER = ["query-id", "corpus-id", "score"]
+
+
+class Judgement(NamedTuple):
+    """One judgement; ``where`` is its file and line, or the id of its dataset."""
+
+    where: str
+    qid: str
+    docid: str
+    relevance: int
 
 
 def read_qrels(source: str | os.PathLike) -> Qrels:
@@ -24,23 +35,31 @@ def read_qrels(source: str | os.PathLike) -> Qrels:
     A judgement that stands twice with the same relevance counts once. Raises `UserError`, with file and line, for a
     malformed line and for two different judgements of one document; also when neither file nor data set is found.
     """
-    judgements = _file_judgements(source) if Path(source).exists() else _dataset_judgements(str(source))
-    qrels = _collect(judgements)
+    qrels = _collect(judgements(source))
     if not qrels:
         raise UserError(f"{source} holds no judgement")
     return qrels
 
 
-def _collect(judgements: Iterable[tuple[str, str, str, int]]) -> Qrels:
+def judgements(source: str | os.PathLike) -> Iterator[Judgement]:
+    """The judgements of `read_qrels` one by one, each with its place; raises `UserError` as that does."""
+    if Path(source).exists():
+        yield from _file_judgements(source)
+    else:
+        for record in DatasetPart(str(source), "qrels", not_a=("file",)):
+            yield Judgement(str(source), record.query_id, record.doc_id, record.relevance)
+
+
+def _collect(found: Iterable[Judgement]) -> Qrels:
     qrels: Qrels = {}
-    for where, qid, docid, relevance in judgements:
+    for where, qid, docid, relevance in found:
         known = qrels.setdefault(qid, {}).setdefault(docid, relevance)
         if known != relevance:
             raise UserError(f"{where}: query {qid}, document {docid} is judged {relevance}, but {known} before")
     return qrels
 
 
-def _file_judgements(path: str | os.PathLike) -> Iterator[tuple[str, str, str, int]]:
+def _file_judgements(path: str | os.PathLike) -> Iterator[Judgement]:
     beir = False
     for number, line in numbered_texts(path):
         where = f"{path}:{number}"
@@ -53,26 +72,6 @@ def _file_judgements(path: str | os.PathLike) -> Iterator[tuple[str, str, str, i
             raise UserError(f"{where}: {len(fields)} columns, expected {form}")
         qid, docid, relevance = fields[0], fields[-2], fields[-1]
         try:
-            yield where, qid, docid, int(relevance)
+            yield Judgement(where, qid, docid, int(relevance))
         except ValueError:
             raise UserError(f"{where}: relevance {relevance!r} is not a whole number") from None
-
-
-def _dataset_judgements(name: str) -> Iterator[tuple[str, str, str, int]]:
-    try:
-        import ir_datasets
-    except ImportError:
-        raise UserError(
-            f"no such file: {name}; if it is an ir_datasets id, install that first: pip install ir_datasets"
-        ) from None
-    try:
-        dataset = ir_datasets.load(name)
-    except KeyError:
-        raise UserError(f"{name} is neither a file nor an ir_datasets id; check the path given as --qrels") from None
-    if not dataset.has_qrels():
-        raise UserError(f"the ir_datasets id {name} has no judgements; choose one that has")
-    try:
-        for judgement in dataset.qrels_iter():
-            yield name, judgement.query_id, judgement.doc_id, judgement.relevance
-    except (OSError, RuntimeError) as error:  # what ir_datasets raises when a download fails
-        raise UserError(f"the judgements of {name} cannot be fetched: {str(error)[:200]}") from None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.ir_dataset import DatasetPart
 from pyserini_dupmae.lines import COMPRESSIONS, numbered_texts
 
 Topic = tuple[str, str]
@@ -133,12 +134,8 @@ def _read_name(name: str) -> list[Topic]:
 
     if name in topics_mapping:
         return _read_pyserini(name)
-    topics = _read_ir_dataset(name)
-    if topics is None:
-        raise UserError(
-            f"unknown topics {name!r}: no such file, not among Pyserini's topics and not a dataset of ir_datasets"
-        )
-    return _in_order(topics)
+    queries = DatasetPart(name, "queries", not_a=("file", "name of Pyserini's topics"))
+    return _in_order([(query.query_id, query.default_text()) for query in queries])
 
 
 def _read_pyserini(name: str) -> list[Topic]:
@@ -150,25 +147,6 @@ def _read_pyserini(name: str) -> list[Topic]:
     except (JavaException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot have the topics {name!r}, which Pyserini fetches at first use: {reason}") from None
-
-
-def _read_ir_dataset(name: str) -> list[Topic] | None:
-    try:
-        import ir_datasets
-    except ImportError:
-        raise UserError(
-            f"{name!r} is no file and not among Pyserini's topics; for those of ir_datasets: pip install ir_datasets"
-        ) from None
-    try:
-        dataset = ir_datasets.load(name)
-    except KeyError:
-        return None
-    if not dataset.has_queries():
-        raise UserError(f"the dataset {name!r} of ir_datasets has no queries; name one of its subsets")
-    try:
-        return [(query.query_id, query.default_text()) for query in dataset.queries_iter()]
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"cannot have the queries of {name!r} from ir_datasets: {error}") from None
 
 
 def _in_order(topics: list[Topic]) -> list[Topic]:

@@ -93,7 +93,7 @@ def test_ir_datasets(tmp_path):
 
 
 def test_an_ir_dataset_that_does_not_exist_is_an_error():
-    with pytest.raises(UserError, match="no dataset 'beir/nowhere'"):
+    with pytest.raises(UserError, match="'beir/nowhere' is no dataset of ir_datasets"):
         ir_dataset_entries("beir/nowhere")
 
 

@@ -70,5 +70,5 @@ def test_ir_datasets_id(tmp_path):
     assert read_qrels("dupmae-test") == EXPECTED
     with pytest.raises(UserError, match="has no judgements"):
         read_qrels("dupmae-test/unjudged")
-    with pytest.raises(UserError, match="neither a file nor an ir_datasets id"):
+    with pytest.raises(UserError, match="is no file and no dataset of ir_datasets"):
         read_qrels("dupmae-test/absent")

@@ -80,7 +80,7 @@ def test_what_is_not_proved_is_said(required, tmp_path):
     [
         (["--index", "nowhere"], "no DupMAE index in nowhere"),
         (["--encoder", "./no-model"], "no model './no-model'"),
-        (["--topics", "no-topics"], "unknown topics 'no-topics'"),
+        (["--topics", "no-topics"], "'no-topics' is no file and no name of Pyserini's topics"),
         (["--topics", "no/topics.tsv"], "there is no topics file no/topics.tsv"),
         (["--hits", "0"], "must be a whole number of at least 1, got '0'"),
         (["--hits", "10", "--certify", "11"], "certify (11) cannot exceed hits (10)"),

@@ -136,7 +136,7 @@ def test_a_malformed_line_is_named(name, line, problem, tmp_path):
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("no-such-topics", "unknown topics 'no-such-topics'"),
+        ("no-such-topics", "'no-such-topics' is no file and no name of Pyserini's topics"),
         ("nowhere/topics.tsv", "there is no topics file nowhere/topics.tsv"),
     ],
 )
