@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.reproduce import schema
-from pyserini_dupmae.reproduce.located import LocatedDict, line_of, load
-from pyserini_dupmae.reproduce.matrix import MATRIX, UnknownReferenceError, expand
+from pyserini_dupmae.reproduce.matrix import MATRIX, expand
+from pyserini_dupmae.workflow.located import LocatedDict, first_mistake, line_of, load
+from pyserini_dupmae.workflow.references import UnknownReferenceError
 
 SHIPPED = Path(__file__).parent / "conditions"
 SECTIONS: dict[str, Callable[[Any], Any]] = {
@@ -103,16 +104,9 @@ def _validated(entry: Any, section: str, path: Path, place: str) -> Iterator[Any
             try:
                 yield SECTIONS[section](row)
             except ValidationError as error:
-                raise UserError(_first_mistake(error, row, path)) from None
+                raise UserError(first_mistake(error, row, path)) from None
     except UnknownReferenceError as error:
         raise UserError(f"{place}: {error}") from None
-
-
-def _first_mistake(error: ValidationError, entry: Any, path: Path) -> str:
-    first = error.errors()[0]
-    where = "".join(f"{part}: " for part in first["loc"])
-    given = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
-    return f"{path}:{line_of(entry, first['loc'])}: {where}{first['msg'].removeprefix('Value error, ')}{given}"
 
 
 def _check_members(catalogue: Catalogue, mean: schema.MeanCondition, place: str) -> None:

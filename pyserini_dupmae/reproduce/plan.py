@@ -26,7 +26,7 @@ from pyserini_dupmae.reproduce import sources
 from pyserini_dupmae.reproduce.catalogue import Catalogue
 from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
 from pyserini_dupmae.reproduce.schema import Collection, Condition, Docstrings, Encoding, Model
-from pyserini_dupmae.reproduce.steps import Step
+from pyserini_dupmae.workflow.steps import Step
 
 PACKAGE = "pyserini_dupmae"
 PREPARE = f"{PACKAGE}.reproduce.prepare"

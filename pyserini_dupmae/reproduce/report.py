@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.files import atomic_open, write_json
-from pyserini_dupmae.reproduce.provenance import environment
 from pyserini_dupmae.reproduce.runner import Finished
+from pyserini_dupmae.workflow.provenance import environment
 
 FORMATS = (".json", ".md")
 

@@ -11,9 +11,9 @@ from typing import Any
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.evaluation.judgements import Qrels
 from pyserini_dupmae.files import write_json
-from pyserini_dupmae.reproduce.digests import combined, digest
 from pyserini_dupmae.search.topics import Topic
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.workflow.digests import combined, digest
 
 INPUTS_JSON = "sweep.json"
 

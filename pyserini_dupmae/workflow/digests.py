@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +14,15 @@ Digest = dict[str, str]
 """Path of each file relative to what was hashed ("" for a single file) -> SHA-256 of its bytes."""
 
 
-def digest(path: Path) -> Digest:
-    """Hash a file, or every file below a folder. What does not exist has no files."""
+def digest(path: Path, without: Sequence[str] = ()) -> Digest:
+    """Hash a file, or every file below a folder. What does not exist has no files.
+
+    ``without`` are patterns of names that are passed over, with all below them, where they lie directly in the folder.
+    """
     if path.is_file():
         return {"": _of_file(path)}
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    tops = [top for top in path.glob("*") if not any(fnmatchcase(top.name, pattern) for pattern in without)]
+    files = sorted(file for top in tops for file in (top, *top.rglob("*")) if file.is_file())
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing leaves Python's lock free
         return dict(zip((file.relative_to(path).as_posix() for file in files), pool.map(_of_file, files), strict=True))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from pyserini_dupmae.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class LocatedDict(dict):
@@ -66,7 +69,7 @@ def load(path: Path) -> Any:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{line}: {error.problem}; mend the file") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read the conditions in {path}: {error}") from None
+        raise UserError(f"cannot read {path}: {error}") from None
 
 
 def line_of(value: Any, where: Sequence[Any]) -> int | None:
@@ -80,3 +83,11 @@ def line_of(value: Any, where: Sequence[Any]) -> int | None:
         except (KeyError, IndexError, TypeError):
             continue  # a missing key, or a part of the place that is the schema's and not the file's
     return line
+
+
+def first_mistake(error: ValidationError, entry: Any, path: Path) -> str:
+    """What pydantic finds wrong with ``entry``, which stands in the file ``path``: the first thing, on one line."""
+    first = error.errors()[0]
+    where = "".join(f"{part}: " for part in first["loc"])
+    given = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
+    return f"{path}:{line_of(entry, first['loc'])}: {where}{first['msg'].removeprefix('Value error, ')}{given}"

@@ -1,25 +1,30 @@
-"""A step of a condition: one command, run as a process of its own, and a record of what went in and what came out.
+"""A step: one command, run as a process of its own, and a record of what went in and what came out.
 
-The record ``OUTPUT.step.json`` lies beside the step's output, and so does its log. A step is skipped when its output is
-as the record says and neither its settings nor the contents of its inputs have changed; where they lie does not matter.
+A step is skipped when its output is as the record says and neither its settings nor the contents of its inputs have
+changed; where they lie does not matter. The record is begun before the command starts, so that a step that was
+interrupted is known to be one, and goes on with what it left.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pyserini_dupmae.files import remove, write_json
-from pyserini_dupmae.reproduce.digests import Digest, differences, digest
-from pyserini_dupmae.reproduce.provenance import environment
+from pyserini_dupmae.workflow.digests import Digest, differences, digest
+from pyserini_dupmae.workflow.provenance import environment
 
 
 class StepError(Exception):
@@ -32,12 +37,15 @@ class Step:
 
     Attributes:
         title: for the log and messages.
-        command: the arguments after ``python -m``.
+        command: the arguments after ``python -m``. Given again after an interruption, it has to go on, or begin anew.
         output: the file or folder that the command writes.
         inputs: files and folders whose contents matter, by a name that stays the same wherever they lie.
         settings: everything else that decides the output.
         guarded: the output is dear and the foundation of other things. If it, or something that went into it, was
             changed since, that is an error; otherwise the step is run again.
+        scratch: patterns of names in the folders above that are nobody's input, such as checkpoints.
+        notes: the folder that gets ``steps/TITLE.json`` (the record) and ``logs/TITLE.log``; default: they lie beside
+            the output.
     """
 
     title: str
@@ -46,14 +54,21 @@ class Step:
     inputs: dict[str, Path] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     guarded: bool = False
+    scratch: tuple[str, ...] = ()
+    notes: Path | None = None
 
     @property
     def log(self) -> Path:
-        return self.output.with_name(self.output.name + ".log")
+        return self._note("logs", ".log", ".log")
 
     @property
     def record(self) -> Path:
-        return self.output.with_name(self.output.name + ".step.json")
+        return self._note("steps", ".json", ".step.json")
+
+    def _note(self, folder: str, suffix: str, suffix_beside: str) -> Path:
+        if self.notes is None:
+            return self.output.with_name(self.output.name + suffix_beside)
+        return self.notes / folder / (self.title + suffix)
 
     def shell(self) -> str:
         """The command line, ready to paste."""
@@ -62,15 +77,40 @@ class Step:
 
 @dataclass(frozen=True)
 class Record:
-    """How a step was run; ``environment`` is `provenance.environment`'s."""
+    """How a step was run; ``environment`` is `provenance.environment`'s. What has no ``output`` was not finished."""
 
     command: str
     settings: dict[str, Any]
     inputs: dict[str, Digest]
-    output: Digest
-    seconds: float
-    finished: str
     environment: dict[str, Any]
+    output: Digest | None = None
+    seconds: float | None = None
+    finished: str | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a step is: what goes in now, its record, and what changed since that was written."""
+
+    inputs: dict[str, Digest]
+    record: Record | None
+    changes: str
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether there is something to go on with: the step was begun with what goes in now, and did not end."""
+        return self.record is not None and self.record.output is None and not self.changes
+
+    @property
+    def done(self) -> bool:
+        return self.record is not None and self.record.output is not None and not self.changes
+
+    def __str__(self) -> str:
+        if self.record is None:
+            return "never run"
+        if self.changes:
+            return f"changed: {self.changes}"
+        return "interrupted" if self.interrupted else "done before"
 
 
 @dataclass(frozen=True)
@@ -89,24 +129,35 @@ class Outcome:
         return f"{self.step.title}: run{again} ({self.record.seconds:.1f} s)"
 
 
-def run(step: Step) -> Outcome:
-    """Run the step unless its output is there and still valid. Raises `StepError`."""
-    inputs = {name: digest(path) for name, path in step.inputs.items()}
+def standing(step: Step) -> Standing:
+    """How far ``step`` is. Raises `StepError` when an input is not there or the record is damaged."""
+    inputs = {name: digest(path, step.scratch) for name, path in step.inputs.items()}
     for name, found in inputs.items():
         if not found:
             raise StepError(f"{step.title}: the {name} {step.inputs[name]} is not there")
     record = _read(step)
-    if record is None:
-        return Outcome(step, _execute(step, inputs))
-    changes = "; ".join(_changes(step, record, inputs))
-    if not changes:
-        return Outcome(step, record, skipped=True)
-    if step.guarded:
+    return Standing(inputs, record, "; ".join(_changes(step, record, inputs)) if record else "")
+
+
+def run(step: Step, show: bool = False) -> Outcome:
+    """Run the step unless its output is there and still valid.
+
+    Args:
+        show: print what the command prints, which is in its log either way.
+
+    Raises:
+        StepError: the command fails, an input is not there, or a guarded step is not what it was.
+    """
+    found = standing(step)
+    if found.done:
+        return Outcome(step, found.record, skipped=True)
+    if step.guarded and found.changes and found.record.output is not None:
         raise StepError(
-            f"{step.title}: {step.output} is not used, because this changed since it was built: {changes}. "
+            f"{step.title}: {step.output} is not used, because this changed since it was built: {found.changes}. "
             f"Restore what it was, or delete {step.output} and {step.record.name} to build it again"
         )
-    return Outcome(step, _execute(step, inputs), changes=changes)
+    goes_on = found.interrupted or (step.guarded and found.record is None)
+    return Outcome(step, _execute(step, found.inputs, goes_on, show), changes=found.changes)
 
 
 def _read(step: Step) -> Record | None:
@@ -124,37 +175,73 @@ def _changes(step: Step, record: Record, inputs: dict[str, Digest]) -> list[str]
         for name, now in inputs.items()
         if record.inputs.get(name) != now
     ]
-    if record.settings != step.settings:
-        changes.append(f"the settings ({record.settings} before, {step.settings} now)")
-    if output := differences(record.output, digest(step.output)):
+    changes += [
+        f"the setting {name} ({_value(record.settings, name)} before, {_value(step.settings, name)} now)"
+        for name in sorted({*record.settings, *step.settings})
+        if _value(record.settings, name) != _value(step.settings, name)
+    ]
+    if record.output is not None and (output := differences(record.output, digest(step.output, step.scratch))):
         changes.append(f"{step.output.name} ({_shown(output)})")
     return changes
+
+
+def _value(settings: dict[str, Any], name: str) -> str:
+    return json.dumps(settings[name]) if name in settings else "none"
 
 
 def _shown(found: list[str]) -> str:
     return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
-def _execute(step: Step, inputs: dict[str, Digest]) -> Record:
-    step.output.parent.mkdir(parents=True, exist_ok=True)
-    step.record.unlink(missing_ok=True)
-    if not step.guarded:
-        remove(step.output)  # a guarded one is continued where it was interrupted
+def _execute(step: Step, inputs: dict[str, Digest], goes_on: bool, show: bool) -> Record:
+    for path in (step.output, step.log):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    begun = Record(step.shell(), step.settings, inputs, environment())
+    step.record.unlink(missing_ok=True)  # before the output, which it speaks of
+    if not goes_on:
+        remove(step.output)
+    write_json(step.record, asdict(begun))
     started = time.perf_counter()
-    with open(step.log, "w", encoding="utf-8") as log:
-        print("$", step.shell(), file=log, flush=True)
-        command = [sys.executable, "-m", *step.command]
-        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
+    with open(step.log, "ab" if goes_on else "wb") as log:
+        log.write(f"$ {begun.command}\n".encode())
+        status = _call([sys.executable, "-m", *step.command], log, show)
     if status:
-        lines = [line for line in step.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        raise StepError(f"{step.title}: exit status {status}: {lines[-1].strip()} (log: {step.log})")
+        text = step.log.read_text(encoding="utf-8", errors="replace")
+        last = [line.strip() for line in text.splitlines() if line.strip()][-1]
+        raise StepError(f"{step.title}: exit status {status}: {last} (command: {begun.command}; log: {step.log})")
     if not step.output.exists():
         raise StepError(f"{step.title}: the command ended well but left no {step.output}; see {step.log}")
     seconds = round(time.perf_counter() - started, 3)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    record = Record(step.shell(), step.settings, inputs, digest(step.output), seconds, finished, environment())
+    output = digest(step.output, step.scratch)
+    record = Record(begun.command, step.settings, inputs, begun.environment, output, seconds, finished)
     write_json(step.record, asdict(record))
     return record
+
+
+def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
+    """Run a command, write what it prints to ``log`` as it comes, and return its exit status."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},  # in the order in which it prints them
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    ) as process:
+        for chunk in iter(lambda: process.stdout.read1(), b""):
+            log.write(chunk)
+            log.flush()
+            if show:
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.flush()
+    return process.returncode
+
+
+def _end_with_parent() -> None:
+    """A command whose parent was killed must not go on writing where the next run does."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _python() -> str:

@@ -122,7 +122,7 @@ def test_a_file_of_ones_own_adds_to_the_shipped(tmp_path: Path, shipped: catalog
         ("  - name: notes\n    description: notes\n    coll", "  - name: cacm\n    description: notes\n    coll",
          10, "the name 'cacm' is taken, by "),
         ("    expected: null", "    search: {hits: \"${n}\"}\n    matrix: {m: [1]}",
-         10, "${n} stands for nothing: there is no 'n' in the matrix"),
+         10, "${n} stands for nothing: no 'n' among m"),
         ("conditions:", "condition:", 9, "unknown section 'condition'"),
         ("    corpus: [notes.tsv]\n", "", 4, "one of beir, corpus, ir_datasets and docstrings"),
     ],
