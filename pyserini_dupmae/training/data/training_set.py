@@ -1,0 +1,107 @@
+"""A source of training data, read once and kept in the cache as arrays that are memory-mapped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.evaluation.judgements import judgements, read_qrels
+from pyserini_dupmae.files import write_json
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.training.data.cache import build_once, content_key
+from pyserini_dupmae.training.data.documents import Documents, write_documents
+from pyserini_dupmae.training.data.ragged import Ragged
+from pyserini_dupmae.training.data.sources import Source, find_source
+
+RELEVANT = 1
+QUERIES = "queries.json"
+
+
+@dataclass
+class TrainingSet:
+    """The queries of a source that have a positive, in the order in which topics are read (`read_topics`).
+
+    Attributes:
+        name: the source as the user gave it.
+        documents: all documents of the source; what follows are rows of it.
+        query_ids, queries: ids and texts.
+        positives: of each query the rows of relevance 1 and above, (p,) int64.
+        relevance: of each positive its relevance, (p,) int64.
+        negatives: of each query the rows of its hard negatives, (n,) int64, the hardest first, none of them a positive;
+            empty where there are none.
+        positive_scores, negative_scores: of each of them the teacher's score, float32, NaN where the file has none;
+            None when no scores were given.
+    """
+
+    name: str
+    documents: Documents
+    query_ids: list[str]
+    queries: list[str]
+    positives: Sequence[np.ndarray]
+    relevance: Sequence[np.ndarray]
+    negatives: Sequence[np.ndarray]
+    positive_scores: Sequence[np.ndarray] | None = None
+    negative_scores: Sequence[np.ndarray] | None = None
+
+
+def load_training_set(
+    source: str, cache: Path, negatives: Path | None = None, scores: Path | None = None
+) -> TrainingSet:
+    """Read ``source`` (`SOURCE_HELP`), from ``cache`` when its files have not changed since.
+
+    Raises:
+        UserError: something is not there or a line cannot be used; names file and line.
+    """
+    found = find_source(source)
+    documents = Documents(
+        build_once(
+            cache / f"documents-{content_key([found.corpus])}", lambda to: write_documents(found.documents(), to)
+        )
+    )
+    key = content_key([*found.inputs, negatives, scores])
+    folder = build_once(cache / f"training-{key}", lambda to: _write(found, documents, to))
+    described = json.loads((folder / QUERIES).read_text(encoding="utf-8"))
+    arrays = {path.name.partition(".")[0] for path in folder.glob("*.npy")}
+    return TrainingSet(source, documents, **described, **{name: Ragged.load(folder, name) for name in arrays})
+
+
+def _write(source: Source, documents: Documents, folder: Path) -> None:
+    topics = source.read_topics()
+    positives, relevance = _judged(source, [qid for qid, _ in topics], documents)
+    kept = np.flatnonzero(np.diff(positives.ends, prepend=0))
+    for number in kept:
+        if not topics[number][1]:
+            raise UserError(f"{source.topics or source.name}: the query {topics[number][0]!r} is empty; give its text")
+    if not len(kept):
+        raise UserError(f"{source.qrels}: no query has a document of relevance {RELEVANT} or more; nothing to train on")
+    logger.info("%s: %d of %d queries have a positive", source.name, len(kept), len(topics))
+    arrays = {"positives": positives, "relevance": relevance}
+    arrays = {name: Ragged(array.values, array.ends[kept]) for name, array in arrays.items()}
+    arrays["negatives"] = Ragged(np.zeros(0, np.int64), np.zeros(len(kept), np.int64))
+    for name, array in arrays.items():
+        array.save(folder, name)
+    queries = {"query_ids": [topics[number][0] for number in kept], "queries": [topics[number][1] for number in kept]}
+    write_json(folder / QUERIES, queries)
+
+
+def _judged(source: Source, query_ids: list[str], documents: Documents) -> tuple[Ragged, Ragged]:
+    """Of each query the rows and the relevance of its positives."""
+    qrels = read_qrels(source.qrels)
+    if unknown := qrels.keys() - set(query_ids):
+        first = next(item for item in judgements(source.qrels) if item.qid in unknown)
+        raise UserError(f"{first.where}: there is no query {first.qid!r} in {source.topics or source.name}")
+    judged = [(number, *item) for number, qid in enumerate(query_ids) for item in qrels.get(qid, {}).items()]
+    owners, docids, relevance = zip(*judged, strict=True)
+    rows = documents.rows(docids)
+    if (rows < 0).any():
+        docid = docids[int(np.argmin(rows))]
+        where = next(item.where for item in judgements(source.qrels) if item.docid == docid)
+        raise UserError(f"{where}: there is no document {docid!r} in the corpus of {source.name}")
+    relevant = np.array(relevance) >= RELEVANT
+    positives = Ragged.grouped(rows[relevant], np.array(owners)[relevant], len(query_ids))
+    return positives, positives.like(np.array(relevance)[relevant])
