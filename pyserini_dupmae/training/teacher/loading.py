@@ -1,0 +1,105 @@
+"""Models of sentence-transformers: a cross-encoder to train, made from any checkpoint, and finished teachers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+import torch
+from safetensors import SafetensorError
+from sentence_transformers import CrossEncoder, SentenceTransformer
+from torch import nn
+from transformers import AutoConfig
+
+from pyserini_dupmae.errors import UserError, first_line
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
+
+CLASSIFIER = "ForSequenceClassification"
+
+
+def new_cross_encoder(name: str, max_length: int) -> CrossEncoder:
+    """A cross-encoder with one label and texts of at most ``max_length`` tokens a pair, on the CPU.
+
+    ``name`` is a cross-encoder, which goes on, or any encoder, which gets a new classifier: a masked LM, a bi-encoder,
+    or a DupMAE model, of which the encoder is taken.
+
+    Raises:
+        UserError: there is no such model, it has several labels, or it does not take ``max_length`` tokens.
+    """
+    if is_dupmae_folder(name):
+        with TemporaryDirectory() as folder:
+            dupmae = load_model(name).model
+            dupmae.encoder.save_pretrained(folder)
+            dupmae.tokenizer.save_pretrained(folder)
+            return _new_cross_encoder(folder, name, max_length)
+    return _new_cross_encoder(name, name, max_length)
+
+
+def _new_cross_encoder(place: str, name: str, max_length: int) -> CrossEncoder:
+    if not _is_classifier(place, name):
+        logger.info("%s gets a new classifier, which wants training", name)
+    with _loading(name):
+        model = CrossEncoder(place, num_labels=1, max_length=max_length, device="cpu")
+    config = model.config
+    limit = config.max_position_embeddings
+    if "roberta" in config.model_type:  # whose positions begin after that of padding
+        limit -= config.pad_token_id + 1
+    if max_length > limit:
+        raise UserError(f"--max-length {max_length} does not fit: {name} takes {limit} tokens")
+    return model
+
+
+def load_cross_encoder(name: str, device: str, dtype: str, max_length: int | None) -> CrossEncoder:
+    """A finished cross-encoder with one label; ``max_length`` None leaves its own.
+
+    Raises:
+        UserError: there is no such model, it is no cross-encoder, or the device cannot be used.
+    """
+    if not _is_classifier(name, name):
+        raise UserError(
+            f"{name} is no cross-encoder: it has no trained classifier; train one from it with: python -m "
+            "pyserini_dupmae.training.teacher train, or give --bi-encoder if it is a SentenceTransformer"
+        )
+    with _loading(name):
+        model = CrossEncoder(name, max_length=max_length, device=device, model_kwargs={"dtype": DTYPES[dtype]})
+    if model.num_labels != 1:
+        raise UserError(f"{name} has {model.num_labels} labels; a teacher gives one score a pair")
+    return model
+
+
+def load_bi_encoder(name: str, device: str, dtype: str, max_length: int | None) -> SentenceTransformer:
+    """A bi-encoder; see `load_cross_encoder`."""
+    with _loading(name):
+        model = SentenceTransformer(name, device=device, model_kwargs={"dtype": DTYPES[dtype]})
+    if max_length is not None:
+        model.max_seq_length = max_length
+    return model
+
+
+def weights_digest(model: nn.Module) -> str:
+    """A hash of a model's weights, wherever it was loaded from."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _is_classifier(place: str, name: str) -> bool:
+    try:
+        config = AutoConfig.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        raise no_model(name, error) from None
+    return bool(config.architectures) and config.architectures[0].endswith(CLASSIFIER)
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    try:
+        with quiet_transformers():
+            yield
+    except (OSError, ValueError, RuntimeError, AssertionError, SafetensorError) as error:
+        raise UserError(f"cannot load {name!r}: {first_line(error)}") from None

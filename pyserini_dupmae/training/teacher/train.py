@@ -1,0 +1,144 @@
+"""Training a cross-encoder: binary cross-entropy over positives and mined negatives, by sentence-transformers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sentence_transformers
+import torch
+import transformers
+from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from sentence_transformers.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
+from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+from transformers import HfArgumentParser, set_seed
+from transformers.trainer_utils import IntervalStrategy
+
+from pyserini_dupmae.cli import positive_int
+from pyserini_dupmae.errors import UserError, first_line
+from pyserini_dupmae.files import user_cache, write_json
+from pyserini_dupmae.log import logger
+from pyserini_dupmae.training import outputs
+from pyserini_dupmae.training.data import SOURCE_HELP, load_training_set
+from pyserini_dupmae.training.teacher.loading import new_cross_encoder
+from pyserini_dupmae.training.teacher.pairs import held_out_samples, split, training_pairs
+
+RESULT, EVALUATIONS = "teacher.json", "eval"
+"""In the output folder: the record that is written last, and a folder of sentence-transformers'."""
+
+
+@dataclass
+class TeacherArguments(CrossEncoderTrainingArguments):
+    """The Trainer's options with defaults for a cross-encoder."""
+
+    learning_rate: float = field(default=2e-5, metadata={"help": "peak learning rate"})
+    weight_decay: float = field(default=0.01, metadata={"help": "weight decay of AdamW"})
+    warmup_steps: float = field(default=0.1, metadata={"help": "warm-up: steps, or below 1 a fraction of the run"})
+    num_train_epochs: float = field(default=1.0, metadata={"help": "epochs"})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "pairs a process and step"})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "held-out pairs a process at a time"})
+    eval_strategy: str = field(default="steps", metadata={"help": "when to evaluate: no, steps or epoch"})
+    eval_steps: float | None = field(default=2000, metadata={"help": "steps between evaluations"})
+    eval_on_start: bool = field(default=True, metadata={"help": "evaluate before the first step"})
+    logging_steps: float = field(default=50, metadata={"help": "steps between log lines"})
+    save_steps: float = field(default=2000, metadata={"help": "steps between checkpoints"})
+    save_total_limit: int | None = field(default=2, metadata={"help": "checkpoints kept"})
+    dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse the options and train; raises `UserError`."""
+    training, options = _parse(argv)
+    output = Path(training.output_dir)
+    if training.n_gpu > 1:
+        raise UserError(
+            f"{training.n_gpu} GPUs for one process; start with torchrun --nproc_per_node {training.n_gpu} -m"
+        )
+    if len(options.negatives) != len(options.data):
+        raise UserError(
+            f"{len(options.data)} sources, but {len(options.negatives)} files of negatives; the i-th file belongs to "
+            "the i-th source"
+        )
+    started_with = _started_with(options, training)
+    with training.main_process_first(desc="looking at the output folder"):
+        resumed = outputs.resume_from(output, started_with, options.resume, options.overwrite)
+    set_seed(training.seed)
+    model = new_cross_encoder(options.source, options.max_length)
+    with training.main_process_first(desc="reading the data"):
+        sets = [
+            load_training_set(source, options.cache, negatives)
+            for source, negatives in zip(options.data, options.negatives, strict=True)
+        ]
+    trained_on, held_out = split(sets, options.eval_queries, training.seed)
+    pairs = training_pairs(sets, trained_on, options.negatives_per_positive, options.depth, training.seed)
+    logger.info("%d pairs of %d queries to train on, %d queries held out", len(pairs), len(trained_on), len(held_out))
+    evaluator = None
+    if held_out:
+        samples = held_out_samples(sets, held_out)
+        evaluator = CrossEncoderRerankingEvaluator(
+            samples, batch_size=training.per_device_eval_batch_size, write_csv=False
+        )
+    else:
+        training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
+    try:
+        trainer = CrossEncoderTrainer(model, training, pairs, loss=BinaryCrossEntropyLoss(model), evaluator=evaluator)
+    except (ValueError, RuntimeError, ImportError) as error:  # options the Trainer refuses, a reporter that is missing
+        raise UserError(first_line(error)) from error
+    if trainer.is_world_process_zero():
+        write_json(output / outputs.RUN, started_with)
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    metrics = trainer.evaluate() if held_out else {}
+    trainer.save_model()
+    if trainer.is_world_process_zero():
+        record = {"run": started_with, "steps": trainer.state.global_step, "metrics": metrics}
+        record |= {"history": trainer.state.log_history, "torch": torch.__version__}
+        record |= {"transformers": transformers.__version__}
+        record |= {"sentence_transformers": sentence_transformers.__version__}
+        write_json(output / RESULT, record)
+        logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", output)
+
+
+def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:
+    parser = HfArgumentParser(
+        TeacherArguments,
+        prog="python -m pyserini_dupmae.training.teacher train",
+        description="Train a cross-encoder as a teacher. The Trainer's options follow this command's own.",
+        allow_abbrev=False,
+        conflict_handler="resolve",
+    )
+    run = parser.add_argument_group("the run")
+    run.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="MODEL",
+        help="a cross-encoder, or an encoder that gets a new classifier: a folder or a name on the Hub",
+    )
+    run.add_argument("--output", "--output_dir", "--output-dir", dest="output_dir", required=True, metavar="DIR")
+    run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    run.add_argument("--negatives", nargs="+", type=Path, required=True, metavar="FILE", help="mined, one a source")
+    run.add_argument("--negatives-per-positive", type=positive_int, default=4, metavar="N", help="drawn once")
+    run.add_argument("--depth", type=positive_int, default=200, metavar="N", help="of the hardest so many")
+    run.add_argument("--max-length", type=positive_int, default=192, help="tokens of a pair, special ones included")
+    run.add_argument("--eval-queries", type=int, default=200, help="queries held out, at most a tenth; 0: none")
+    run.add_argument(
+        "--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"
+    )
+    run.add_argument("--resume", action="store_true", help="go on from the last complete checkpoint, if there is one")
+    run.add_argument("--overwrite", action="store_true", help="delete what is in the output folder")
+    try:
+        return parser.parse_args_into_dataclasses(args=list(argv))
+    except (ValueError, ImportError, RuntimeError) as error:  # what TrainingArguments raises for options that cannot be
+        raise UserError(first_line(error)) from None
+
+
+def _started_with(options: argparse.Namespace, training: TeacherArguments) -> dict[str, Any]:
+    """What decides a run's steps; resuming it with anything else would be another run."""
+    of_options = ("source", "data", "negatives_per_positive", "depth", "max_length", "eval_queries")
+    of_trainer = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
+    of_trainer += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
+    run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in of_trainer}
+    return run | {"negatives": [str(path) for path in options.negatives]}

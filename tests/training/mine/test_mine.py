@@ -1,0 +1,165 @@
+"""Mining against brute force on the encoded test collection."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.queries import EncodedQuery
+from pyserini_dupmae.training.mine.command import main
+from tests.search.exhaustive import Documents, brute_force
+from tests.training.mine.conftest import POSITIVES, write_source
+
+Compute = Callable[..., dict[str, list[str]]]
+
+
+def _options(encoded: Path, model: Path, source: Path, output: Path, *more: object) -> list[str]:
+    options = ["--index", encoded, "--encoder", model, "--data", source, "--output", output]
+    return [str(option) for option in (*options, "--cache", source.parent / "cache", *more)]
+
+
+def _mined(path: Path) -> dict[str, list[str]]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {line["query_id"]: line["negatives"] for line in lines}
+
+
+@pytest.fixture(scope="session")
+def expected(
+    documents: Documents,
+    queries: list[EncodedQuery],
+    topics: list[tuple[str, str]],
+    documents_to_mine: list[tuple[str, str]],
+) -> Compute:
+    """Computes what should be mined, one document after another, from scores of every document."""
+    texts = {docid: " ".join(text.lower().split()) for docid, text in documents_to_mine}
+    docids = list(texts)
+
+    def compute(mode: str = "hybrid", depth: int = 200) -> dict[str, list[str]]:
+        found = {}
+        for (qid, _), query in zip(topics, queries, strict=True):
+            if qid not in POSITIVES:
+                continue
+            said = {texts[docids[number]] for number in POSITIVES[qid]}
+            found[qid] = []
+            for docid, _ in brute_force(documents, query, mode, depth):
+                if texts[docid] not in said:
+                    said.add(texts[docid])
+                    found[qid].append(docid)
+        return found
+
+    return compute
+
+
+@pytest.mark.parametrize(("mode", "depth"), [("hybrid", 200), ("hybrid", 7), ("dense", 50), ("sparse", 50)])
+def test_negatives_are_the_hits_in_order_without_positives_and_duplicates(
+    mode: str, depth: int, encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
+) -> None:
+    output = tmp_path / "negatives.jsonl"
+    main(_options(encoded, tiny_model_dir, source, output, "--mode", mode, "--depth", depth))
+    mined = _mined(output)
+    assert mined == expected(mode, depth)
+    assert list(mined) == list(POSITIVES)
+    if depth == 200:  # some positives, copies of them, and copies of negatives were among the hits
+        assert all(len(negatives) < depth - len(POSITIVES[qid]) for qid, negatives in mined.items())
+
+
+def test_the_hardest_are_skipped(
+    encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
+) -> None:
+    output = tmp_path / "negatives.jsonl"
+    main(_options(encoded, tiny_model_dir, source, output, "--skip", 5, "--depth", 20, "--batch-size", 4))
+    assert _mined(output) == {qid: negatives[5:] for qid, negatives in expected("hybrid", 20).items()}
+
+
+def test_hits_that_the_teacher_puts_near_the_lowest_positive_are_left_out(
+    encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, corpus: list, tmp_path: Path
+) -> None:
+    first, second, scores = tmp_path / "first.jsonl", tmp_path / "second.jsonl", tmp_path / "scores.tsv"
+    main(_options(encoded, tiny_model_dir, source, first, "--depth", 50))
+    docids = [docid for docid, _ in corpus]
+    lines = []
+    for qid, negatives in expected(depth=50).items():
+        positives = [docids[number] for number in POSITIVES[qid]]
+        # The best positive has 9, the last 5; none of query 7 has a score.
+        lines += [f"{qid}\t{docid}\t{9 if i == 0 and len(positives) > 1 else 5}\n" for i, docid in enumerate(positives)]
+        lines = [line for line in lines if not line.startswith("7\t")]
+        lines += [f"{qid}\t{docid}\t{place % 5 + 0.5}\n" for place, docid in enumerate(negatives[:30])]
+    scores.write_text("".join(lines))
+    filtering = ["--negatives", first, "--scores", scores, "--max-score-margin", 1.5]
+    main(_options(encoded, tiny_model_dir, source, second, "--depth", 60, *filtering))
+    scored = {qid: negatives[:30] for qid, negatives in expected(depth=50).items()}
+    for qid, negatives in expected(depth=60).items():
+        high = {docid for place, docid in enumerate(scored[qid]) if place % 5 + 0.5 > 5 - 1.5 and qid != "7"}
+        assert _mined(second)[qid] == [docid for docid in negatives if docid not in high]
+        assert bool(high) == (qid != "7")
+
+
+KILLED = "from pyserini_dupmae.training.mine import command; command.QUERIES_A_PART = 20; command.main()"
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    encoded: Path, tiny_model_dir: Path, corpus: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = {str(number): " ".join(text.split()[:6]) for number, (_, text) in enumerate(corpus) if text}
+    positives = {qid: [corpus[int(qid)][0]] for qid in queries}
+    source = write_source(tmp_path / "beir", corpus, queries, positives)
+    killed, whole = tmp_path / "killed.jsonl.gz", tmp_path / "whole.jsonl.gz"
+    command = [sys.executable, "-c", KILLED, *_options(encoded, tiny_model_dir, source, killed)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while process.poll() is None and not (tmp_path / "killed.jsonl.gz.parts" / "000000040").exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not killed.exists()
+    monkeypatch.setattr("pyserini_dupmae.training.mine.command.QUERIES_A_PART", 20)
+    with pytest.raises(UserError, match="was begun with depth 200, but this command has 100"):
+        main(_options(encoded, tiny_model_dir, source, killed, "--depth", 100))
+    main(_options(encoded, tiny_model_dir, source, killed))
+    main(_options(encoded, tiny_model_dir, source, whole, "--threads", 1, "--batch-size", 3))
+    assert killed.read_bytes() == whole.read_bytes()
+
+
+def test_an_index_of_other_documents_is_refused(
+    encoded: Path, tiny_model_dir: Path, corpus: list, topics: list, tmp_path: Path
+) -> None:
+    source = write_source(tmp_path / "beir", corpus[:200], dict(topics), {"1": [corpus[0][0]]})
+    with pytest.raises(UserError, match=f"holds the document '{corpus[200][0]}', but .* has none of that id"):
+        main(_options(encoded, tiny_model_dir, source, tmp_path / "out.jsonl"))
+    assert not list(tmp_path.glob("out.jsonl*"))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--mode", "both"], "unknown mode 'both'"),
+        (["--skip", "-1"], "--skip must be at least 0"),
+        (["--max-score-margin", "1"], "belong together"),
+        (["--output", "negatives.txt"], r"must end in \.jsonl"),
+        (["--index", "/no/such/index"], "no DupMAE index in /no/such/index"),
+    ],
+)
+def test_mistakes_are_named(
+    more: list[str], message: str, encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        main(_options(encoded, tiny_model_dir, source, tmp_path / "out.jsonl", *more))
+
+
+def test_a_model_that_did_not_encode_the_index_exits_with_status_2(
+    encoded: Path, linear_model_dir: Path, source: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "pyserini_dupmae.training.mine"]
+    command += _options(encoded, linear_model_dir, source, tmp_path / "out.jsonl")
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert "was built with another model: its ot_head" in finished.stderr
+    assert "Traceback" not in finished.stderr

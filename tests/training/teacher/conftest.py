@@ -1,0 +1,71 @@
+"""Training data that a cross-encoder can learn: relevant documents have a word that no other has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+WORDS = (
+    "add",
+    "angle",
+    "list",
+    "file",
+    "date",
+    "number",
+    "color",
+    "thread",
+    "socket",
+    "heap",
+    "turtle",
+    "width",
+    "year",
+)
+
+
+class Task(NamedTuple):
+    """A source, its file of negatives, and the same as texts."""
+
+    source: Path
+    negatives: Path
+    queries: dict[str, str]
+    documents: dict[str, str]
+    positives: dict[str, list[str]]
+    mined: dict[str, list[str]]
+
+    def options(self, output: Path, *more: object) -> list[str]:
+        options = ["--data", self.source, "--negatives", self.negatives, "--output", output]
+        return [str(option) for option in (*options, "--cache", self.source.parent / "cache", *more)]
+
+
+@pytest.fixture(scope="session")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    """60 queries, each with one or two positives and 6 negatives."""
+    folder = tmp_path_factory.mktemp("task") / "beir"
+    generator = np.random.default_rng(0)
+
+    def words(n: int) -> str:
+        return " ".join(generator.choice(WORDS, n))
+
+    queries, documents, positives, mined = {}, {}, {}, {}
+    for number in range(60):
+        qid = f"q{number}"
+        queries[qid] = words(3)
+        positives[qid] = [f"{qid}p{i}" for i in range(1 + number % 2)]
+        mined[qid] = [f"{qid}n{i}" for i in range(6)]
+        documents |= {docid: f"return {words(int(generator.integers(2, 12)))}" for docid in positives[qid]}
+        documents |= {docid: words(int(generator.integers(3, 13))) for docid in mined[qid]}
+    (folder / "qrels").mkdir(parents=True)
+    files = {"corpus.jsonl": documents, "queries.jsonl": queries}
+    for name, texts in files.items():
+        (folder / name).write_text(
+            "".join(json.dumps({"_id": key, "text": text}) + "\n" for key, text in texts.items())
+        )
+    lines = [f"{qid}\t{docid}\t1\n" for qid, docids in positives.items() for docid in docids]
+    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines))
+    negatives = folder.parent / "negatives.jsonl"
+    negatives.write_text("".join(json.dumps({"query_id": q, "negatives": n}) + "\n" for q, n in mined.items()))
+    return Task(folder, negatives, queries, documents, positives, mined)

