@@ -36,6 +36,10 @@ class Ragged(Sequence):
         """The item that each value belongs to, (n,) int64."""
         return np.repeat(np.arange(len(self)), np.diff(self.ends, prepend=0))
 
+    def take(self, items: np.ndarray) -> Ragged:
+        """Some items (m,) ascending; those left out must be empty."""
+        return Ragged(self.values, self.ends[items])
+
     def like(self, values: np.ndarray) -> Ragged:
         """Other values (n,) in items of the same lengths."""
         return Ragged(values, self.ends)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,11 @@ from pyserini_dupmae.files import write_json
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training.data.cache import build_once, content_key
 from pyserini_dupmae.training.data.documents import Documents, write_documents
+from pyserini_dupmae.training.data.inline import NEGATIVES, SCORES, write_folder
+from pyserini_dupmae.training.data.listed import resolve
+from pyserini_dupmae.training.data.negatives import read_negatives
 from pyserini_dupmae.training.data.ragged import Ragged
+from pyserini_dupmae.training.data.scores import read_scores
 from pyserini_dupmae.training.data.sources import Source, find_source
 
 RELEVANT = 1
@@ -54,23 +58,35 @@ def load_training_set(
 ) -> TrainingSet:
     """Read ``source`` (`SOURCE_HELP`), from ``cache`` when its files have not changed since.
 
+    The files ``negatives`` and ``scores`` take the place of those that a source with its texts inline may have.
+
     Raises:
         UserError: something is not there or a line cannot be used; names file and line.
     """
-    found = find_source(source)
+    if Path(source).is_file():
+        inline = Path(source)
+        folder = build_once(cache / f"inline-{content_key([inline])}", lambda to: write_folder(inline, to))
+        found = replace(find_source(str(folder)), name=source)
+        negatives, scores = negatives or _if_there(folder / NEGATIVES), scores or _if_there(folder / SCORES)
+    else:
+        found = find_source(source)
     documents = Documents(
         build_once(
             cache / f"documents-{content_key([found.corpus])}", lambda to: write_documents(found.documents(), to)
         )
     )
     key = content_key([*found.inputs, negatives, scores])
-    folder = build_once(cache / f"training-{key}", lambda to: _write(found, documents, to))
+    folder = build_once(cache / f"training-{key}", lambda to: _write(found, documents, negatives, scores, to))
     described = json.loads((folder / QUERIES).read_text(encoding="utf-8"))
     arrays = {path.name.partition(".")[0] for path in folder.glob("*.npy")}
     return TrainingSet(source, documents, **described, **{name: Ragged.load(folder, name) for name in arrays})
 
 
-def _write(source: Source, documents: Documents, folder: Path) -> None:
+def _if_there(path: Path) -> Path | None:
+    return path if path.exists() else None
+
+
+def _write(source: Source, documents: Documents, negatives: Path | None, scores: Path | None, folder: Path) -> None:
     topics = source.read_topics()
     positives, relevance = _judged(source, [qid for qid, _ in topics], documents)
     kept = np.flatnonzero(np.diff(positives.ends, prepend=0))
@@ -80,9 +96,11 @@ def _write(source: Source, documents: Documents, folder: Path) -> None:
     if not len(kept):
         raise UserError(f"{source.qrels}: no query has a document of relevance {RELEVANT} or more; nothing to train on")
     logger.info("%s: %d of %d queries have a positive", source.name, len(kept), len(topics))
-    arrays = {"positives": positives, "relevance": relevance}
-    arrays = {name: Ragged(array.values, array.ends[kept]) for name, array in arrays.items()}
-    arrays["negatives"] = Ragged(np.zeros(0, np.int64), np.zeros(len(kept), np.int64))
+    arrays = {"positives": positives.take(kept), "relevance": relevance.take(kept)}
+    numbers = dict.fromkeys((qid for qid, _ in topics), -1) | {topics[n][0]: i for i, n in enumerate(kept)}
+    arrays["negatives"] = _negatives(negatives, arrays["positives"], source, numbers, documents)
+    if scores is not None:
+        arrays |= _scores(scores, arrays, source, numbers, documents)
     for name, array in arrays.items():
         array.save(folder, name)
     queries = {"query_ids": [topics[number][0] for number in kept], "queries": [topics[number][1] for number in kept]}
@@ -96,12 +114,54 @@ def _judged(source: Source, query_ids: list[str], documents: Documents) -> tuple
         first = next(item for item in judgements(source.qrels) if item.qid in unknown)
         raise UserError(f"{first.where}: there is no query {first.qid!r} in {source.topics or source.name}")
     judged = [(number, *item) for number, qid in enumerate(query_ids) for item in qrels.get(qid, {}).items()]
-    owners, docids, relevance = zip(*judged, strict=True)
+    owners, docids, relevance = (list(column) for column in zip(*judged, strict=True))
     rows = documents.rows(docids)
     if (rows < 0).any():
-        docid = docids[int(np.argmin(rows))]
-        where = next(item.where for item in judgements(source.qrels) if item.docid == docid)
-        raise UserError(f"{where}: there is no document {docid!r} in the corpus of {source.name}")
+        unknown = {docids[place] for place in np.flatnonzero(rows < 0)}
+        first = next(item for item in judgements(source.qrels) if item.docid in unknown)
+        raise UserError(f"{first.where}: there is no document {first.docid!r} in the corpus of {source.name}")
     relevant = np.array(relevance) >= RELEVANT
     positives = Ragged.grouped(rows[relevant], np.array(owners)[relevant], len(query_ids))
     return positives, positives.like(np.array(relevance)[relevant])
+
+
+def _negatives(
+    path: Path | None, positives: Ragged, source: Source, numbers: Mapping[str, int], documents: Documents
+) -> Ragged:
+    """Of each query its negatives in the order of the file, each once and no positive among them."""
+    if path is None:
+        return Ragged(np.zeros(0, np.int64), np.zeros(len(positives), np.int64))
+    pairs = resolve(read_negatives(path), numbers, documents, source.name)
+    keys = _keys(pairs.queries, pairs.rows, documents)
+    is_positive = np.isin(keys, _keys(positives.owners, positives.values, documents))
+    if is_positive.any():
+        logger.info("%s: %d negatives are positives of their query and are dropped", path, is_positive.sum())
+    _, first = np.unique(keys[~is_positive], return_index=True)
+    if not len(first):
+        raise UserError(f"{path} has no negative for any query of {source.name} that has a positive")
+    queries, rows = pairs.queries[~is_positive], pairs.rows[~is_positive]
+    first = first[np.lexsort((first, queries[first]))]
+    return Ragged.grouped(rows[first], queries[first], len(positives))
+
+
+def _scores(
+    path: Path, arrays: Mapping[str, Ragged], source: Source, numbers: Mapping[str, int], documents: Documents
+) -> dict[str, Ragged]:
+    """The scores of the positives and negatives in ``arrays``, float32, NaN where the file has none."""
+    pairs = resolve(read_scores(path), numbers, documents, source.name)
+    keys, first = np.unique(_keys(pairs.queries, pairs.rows, documents), return_index=True)
+    found = {}
+    for name in ("positives", "negatives"):
+        wanted = _keys(arrays[name].owners, arrays[name].values, documents)
+        scores = np.full(len(wanted), np.nan, np.float32)
+        known = np.isin(wanted, keys)
+        scores[known] = pairs.scores[first[np.searchsorted(keys, wanted[known])]]
+        found[f"{name.removesuffix('s')}_scores"] = arrays[name].like(scores)
+    if all(np.isnan(array.values).all() for array in found.values()):
+        raise UserError(f"{path} has no score of a positive or a negative of {source.name}")
+    return found
+
+
+def _keys(queries: np.ndarray, rows: np.ndarray, documents: Documents) -> np.ndarray:
+    """One number for each pair of a query and a document, (n,) int64."""
+    return queries * len(documents) + rows

@@ -1,0 +1,121 @@
+"""Files that hold the texts themselves, turned into a BEIR folder with negatives and scores beside it.
+
+- ``.jsonl``: ``{"query": "...", "positives": ["...", ...], "negatives": [...], "scores": {"positives": [1.5, ...],
+  "negatives": [...]}}``, where all but the first two may be missing, or FlagEmbedding's spelling: ``query``, ``pos``,
+  ``neg``, ``pos_scores``, ``neg_scores``;
+- ``.tsv``: query, positive, negative, as MS MARCO's triples.train.small.tsv.
+
+Ids are hashes of the text: equal texts are one document, and the lines of equal queries are one query.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.lines import numbered_texts
+from pyserini_dupmae.training.data.listed import finite, is_json, json_records
+
+CORPUS, TOPICS, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/train.tsv"
+NEGATIVES, SCORES = "negatives.jsonl", "scores.tsv"
+
+
+class _Example(NamedTuple):
+    """A line: each of ``positives`` and ``negatives`` is a text and its score, None when it has none."""
+
+    query: str
+    positives: list[tuple[str, float | None]]
+    negatives: list[tuple[str, float | None]]
+
+
+def write_folder(path: Path, folder: Path) -> None:
+    """Write what ``path`` holds to ``folder``: `CORPUS`, `TOPICS`, `QRELS`, and, if there are any, `NEGATIVES` and
+    `SCORES`.
+
+    Raises:
+        UserError: a line that cannot be used; names it.
+    """
+    (folder / QRELS).parent.mkdir()
+    names = (CORPUS, TOPICS, QRELS, NEGATIVES, SCORES)
+    seen: set[str] = set()
+    with ExitStack() as stack:
+        corpus, topics, qrels, negatives, scores = (
+            stack.enter_context(open(folder / name, "w", encoding="utf-8")) for name in names
+        )
+        qrels.write("query-id\tcorpus-id\tscore\n")
+        for example in _json_examples(path) if is_json(path) else _triples(path):
+            qid = _id("query", example.query)
+            if qid not in seen:
+                seen.add(qid)
+                topics.write(json.dumps({"_id": qid, "text": example.query}) + "\n")
+            for text, score in [*example.positives, *example.negatives]:
+                docid = _id("document", text)
+                if docid not in seen:
+                    seen.add(docid)
+                    corpus.write(json.dumps({"_id": docid, "text": text}) + "\n")
+                if score is not None:
+                    scores.write(f"{qid}\t{docid}\t{score!r}\n")
+            for text, _ in example.positives:
+                qrels.write(f"{qid}\t{_id('document', text)}\t1\n")
+            if example.negatives:
+                listed = [_id("document", text) for text, _ in example.negatives]
+                negatives.write(json.dumps({"query_id": qid, "negatives": listed}) + "\n")
+    for name in (NEGATIVES, SCORES):
+        if not (folder / name).stat().st_size:
+            (folder / name).unlink()
+
+
+def _id(kind: str, text: str) -> str:
+    return blake2b(text.encode(), digest_size=16, person=kind.encode()).hexdigest()
+
+
+def _triples(path: Path) -> Iterator[_Example]:
+    for number, line in numbered_texts(path):
+        where, columns = f"{path}:{number}", line.split("\t")
+        if len(columns) != 3:
+            raise UserError(f"{where}: {len(columns)} columns, expected three: query, positive, negative")
+        query, positive, negative = (_text(column, where) for column in columns)
+        yield _Example(query, [(positive, None)], [(negative, None)])
+
+
+def _json_examples(path: Path) -> Iterator[_Example]:
+    for where, record in json_records(path):
+        if "positives" in record:
+            scores = record.get("scores", {})
+            if not isinstance(scores, dict):
+                raise UserError(f'{where}: scores must be {{"positives": [...], "negatives": [...]}}, got {scores!r}')
+            positives, negatives = ((record.get(name), scores.get(name)) for name in ("positives", "negatives"))
+        else:
+            positives, negatives = ((record.get(name), record.get(f"{name}_scores")) for name in ("pos", "neg"))
+        if not positives[0]:
+            raise UserError(f"{where}: no positives (a list of texts called positives or pos)")
+        yield _Example(_text(record.get("query"), where), _scored(*positives, where), _scored(*negatives, where))
+
+
+def _scored(texts: Any, scores: Any, where: str) -> list[tuple[str, float | None]]:
+    texts = [] if texts is None else texts
+    if not isinstance(texts, list) or not isinstance(scores, list | None):
+        raise UserError(f"{where}: positives, negatives and their scores must be lists")
+    if scores is None:
+        return [(_text(text, where), None) for text in texts]
+    if len(scores) != len(texts):
+        raise UserError(f"{where}: {len(scores)} scores for {len(texts)} texts; give one for each")
+    return [(_text(text, where), finite(score, where)) for text, score in zip(texts, scores, strict=True)]
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise UserError(f"{where}: a query, positive or negative is {value!r}, not a text")
+    text = value.strip()
+    if not text:
+        raise UserError(f"{where}: a query, positive or negative is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: half of a surrogate pair, which is no character, is in a text") from None
+    return text
