@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.training.data import TrainingSet
+from pyserini_dupmae.training.data import CombinedTrainingSet
 
 HELD_OUT_NEGATIVES = 20
 """What a held-out query's positives are ranked among: its hardest negatives."""
 
-Query = tuple[int, int]
-"""Number of a training set, and of a query in it."""
 
+def split(data: CombinedTrainingSet, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Queries to train on and to evaluate on, of those that have negatives: indexes, (n,) and (m,) int64, ascending.
 
-def split(sets: Sequence[TrainingSet], held_out: int, seed: int) -> tuple[list[Query], list[Query]]:
-    """Queries to train on and to evaluate on, of those that have negatives: ``held_out`` random ones, at most a tenth.
+    ``held_out`` random ones are evaluated on, at most a tenth.
 
     Raises:
         UserError: no query has negatives.
     """
-    queries = [(i, query) for i, data in enumerate(sets) for query, rows in enumerate(data.negatives) if len(rows)]
-    if not queries:
-        names = ", ".join(data.name for data in sets)
+    queries = np.array([query for query in range(len(data)) if len(data.negatives(query)[0])], np.int64)
+    if not len(queries):
         raise UserError(
-            f"no query of {names} has negatives; mine them with pyserini_dupmae.training.mine and give --negatives"
+            "no query has negatives; mine them with pyserini_dupmae.training.mine and give the file with --negatives"
         )
-    chosen = np.random.default_rng(seed).permutation(len(queries))[: min(held_out, len(queries) // 10)]
     is_held = np.zeros(len(queries), bool)
-    is_held[chosen] = True
-    return (
-        [query for query, held in zip(queries, is_held, strict=True) if not held],
-        [query for query, held in zip(queries, is_held, strict=True) if held],
-    )
+    is_held[np.random.default_rng(seed).permutation(len(queries))[: min(held_out, len(queries) // 10)]] = True
+    return queries[~is_held], queries[is_held]
 
 
 def training_pairs(
-    sets: Sequence[TrainingSet], queries: Sequence[Query], negatives_per_positive: int, depth: int, seed: int
+    data: CombinedTrainingSet, queries: np.ndarray, negatives_per_positive: int, depth: int, seed: int
 ) -> Dataset:
     """Columns ``query`` and ``document`` (texts, looked up when they are used) and ``label`` (1.0 or 0.0).
 
@@ -49,41 +42,35 @@ def training_pairs(
     """
     generator = np.random.default_rng(seed)
     numbers, rows, labels = [], [], []
-    for i, query in queries:
-        positives, negatives = sets[i].positives[query], sets[i].negatives[query][:depth]
+    for query in queries.tolist():
+        positives, negatives = data.positives(query)[0], data.negatives(query)[0][:depth]
         size = min(negatives_per_positive * len(positives), len(negatives))
-        drawn = generator.choice(negatives, size, replace=False)
-        numbers.append(np.full((len(positives) + size, 2), (i, query)))
-        rows += [positives, drawn]
+        numbers.append(np.full(len(positives) + size, query))
+        rows += [positives, generator.choice(negatives, size, replace=False)]
         labels += [np.ones(len(positives), np.float32), np.zeros(size, np.float32)]
-    columns = np.concatenate(numbers)  # (pairs, 2)
-    pairs = {"set": columns[:, 0], "query": columns[:, 1], "document": np.concatenate(rows)}
-    dataset = Dataset.from_dict({**pairs, "label": np.concatenate(labels)})
-    return dataset.with_transform(_Texts(sets))
+    columns = {"query": numbers, "document": rows, "label": labels}
+    dataset = Dataset.from_dict({name: np.concatenate(column) for name, column in columns.items()})
+    return dataset.with_transform(_Texts(data))
 
 
-def held_out_samples(sets: Sequence[TrainingSet], queries: Sequence[Query]) -> list[dict[str, Any]]:
+def held_out_samples(data: CombinedTrainingSet, queries: np.ndarray) -> list[dict[str, Any]]:
     """What `CrossEncoderRerankingEvaluator` takes: the text of each query, its positives and its hardest negatives."""
     return [
         {
-            "query": sets[i].queries[query],
-            "positive": sets[i].documents.texts(sets[i].positives[query]),
-            "negative": sets[i].documents.texts(sets[i].negatives[query][:HELD_OUT_NEGATIVES]),
+            "query": data.query(query),
+            "positive": data.texts(data.positives(query)[0]),
+            "negative": data.texts(data.negatives(query)[0][:HELD_OUT_NEGATIVES]),
         }
-        for i, query in queries
+        for query in queries.tolist()
     ]
 
 
 class _Texts:
-    """Turns a batch of numbers into texts."""
+    """Turns a batch of indexes and rows into texts."""
 
-    def __init__(self, sets: Sequence[TrainingSet]):
-        self.sets = sets
+    def __init__(self, data: CombinedTrainingSet):
+        self.data = data
 
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
-        keys = list(zip(batch["set"], batch["query"], batch["document"], strict=True))
-        return {
-            "query": [self.sets[i].queries[query] for i, query, _ in keys],
-            "document": [self.sets[i].documents.texts([row])[0] for i, _, row in keys],
-            "label": batch["label"],
-        }
+        texts = {"query": [self.data.query(query) for query in batch["query"]]}
+        return {**texts, "document": self.data.texts(batch["document"]), "label": batch["label"]}

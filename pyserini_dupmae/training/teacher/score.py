@@ -62,7 +62,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--bi-encoder", action="store_true", help="the teacher is a SentenceTransformer; its cosines times 20 are taken"
     )
     add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    add("--negatives", type=Path, required=True, metavar="FILE", help="what is to be scored beside the positives")
+    add("--negatives", type=Path, metavar="FILE", help="what is to be scored beside the positives")
     add("--output", required=True, metavar="FILE", help="scores to write: .tsv or .tsv.gz")
     add("--depth", type=positive_int, metavar="N", help="the N hardest negatives of a query alone (default: all)")
     add("--max-length", type=positive_int, metavar="N", help="tokens of a pair (default: the teacher's own)")

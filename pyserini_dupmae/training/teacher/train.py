@@ -22,7 +22,7 @@ from pyserini_dupmae.errors import UserError, first_line
 from pyserini_dupmae.files import user_cache, write_json
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training import outputs
-from pyserini_dupmae.training.data import SOURCE_HELP, load_training_set
+from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, load_training_set
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
 from pyserini_dupmae.training.teacher.pairs import held_out_samples, split, training_pairs
 
@@ -57,10 +57,11 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(
             f"{training.n_gpu} GPUs for one process; start with torchrun --nproc_per_node {training.n_gpu} -m"
         )
-    if len(options.negatives) != len(options.data):
+    negatives = options.negatives or [None] * len(options.data)
+    if len(negatives) != len(options.data):
         raise UserError(
-            f"{len(options.data)} sources, but {len(options.negatives)} files of negatives; the i-th file belongs to "
-            "the i-th source"
+            f"{len(options.data)} sources, but {len(negatives)} files of negatives; the i-th file belongs to the i-th "
+            "source"
         )
     started_with = _started_with(options, training)
     with training.main_process_first(desc="looking at the output folder"):
@@ -68,16 +69,14 @@ def main(argv: Sequence[str]) -> None:
     set_seed(training.seed)
     model = new_cross_encoder(options.source, options.max_length)
     with training.main_process_first(desc="reading the data"):
-        sets = [
-            load_training_set(source, options.cache, negatives)
-            for source, negatives in zip(options.data, options.negatives, strict=True)
-        ]
-    trained_on, held_out = split(sets, options.eval_queries, training.seed)
-    pairs = training_pairs(sets, trained_on, options.negatives_per_positive, options.depth, training.seed)
+        sources = zip(options.data, negatives, strict=True)
+        data = CombinedTrainingSet([load_training_set(source, options.cache, file) for source, file in sources])
+    trained_on, held_out = split(data, options.eval_queries, training.seed)
+    pairs = training_pairs(data, trained_on, options.negatives_per_positive, options.depth, training.seed)
     logger.info("%d pairs of %d queries to train on, %d queries held out", len(pairs), len(trained_on), len(held_out))
     evaluator = None
-    if held_out:
-        samples = held_out_samples(sets, held_out)
+    if len(held_out):
+        samples = held_out_samples(data, held_out)
         evaluator = CrossEncoderRerankingEvaluator(
             samples, batch_size=training.per_device_eval_batch_size, write_csv=False
         )
@@ -90,7 +89,7 @@ def main(argv: Sequence[str]) -> None:
     if trainer.is_world_process_zero():
         write_json(output / outputs.RUN, started_with)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    metrics = trainer.evaluate() if held_out else {}
+    metrics = trainer.evaluate() if evaluator else {}
     trainer.save_model()
     if trainer.is_world_process_zero():
         record = {"run": started_with, "steps": trainer.state.global_step, "metrics": metrics}
@@ -119,7 +118,7 @@ def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:
     )
     run.add_argument("--output", "--output_dir", "--output-dir", dest="output_dir", required=True, metavar="DIR")
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    run.add_argument("--negatives", nargs="+", type=Path, required=True, metavar="FILE", help="mined, one a source")
+    run.add_argument("--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined, one a source")
     run.add_argument("--negatives-per-positive", type=positive_int, default=4, metavar="N", help="drawn once")
     run.add_argument("--depth", type=positive_int, default=200, metavar="N", help="of the hardest so many")
     run.add_argument("--max-length", type=positive_int, default=192, help="tokens of a pair, special ones included")

@@ -1,4 +1,4 @@
-"""Training data that a cross-encoder can learn: relevant documents have a word that no other has."""
+"""Training data that a cross-encoder can learn: relevant documents have words that no others have."""
 
 from __future__ import annotations
 
@@ -9,21 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-WORDS = (
-    "add",
-    "angle",
-    "list",
-    "file",
-    "date",
-    "number",
-    "color",
-    "thread",
-    "socket",
-    "heap",
-    "turtle",
-    "width",
-    "year",
-)
+WORDS = ("add", "angle", "list", "file", "date", "number", "color", "thread", "socket", "heap", "turtle")
+RELEVANT_WORDS = ("return", "the", "value", "of", "this", "for")
 
 
 class Task(NamedTuple):
@@ -47,8 +34,8 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     folder = tmp_path_factory.mktemp("task") / "beir"
     generator = np.random.default_rng(0)
 
-    def words(n: int) -> str:
-        return " ".join(generator.choice(WORDS, n))
+    def words(n: int, of: tuple[str, ...] = WORDS) -> str:
+        return " ".join(generator.choice(of, n))
 
     queries, documents, positives, mined = {}, {}, {}, {}
     for number in range(60):
@@ -56,7 +43,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
         queries[qid] = words(3)
         positives[qid] = [f"{qid}p{i}" for i in range(1 + number % 2)]
         mined[qid] = [f"{qid}n{i}" for i in range(6)]
-        documents |= {docid: f"return {words(int(generator.integers(2, 12)))}" for docid in positives[qid]}
+        documents |= {docid: words(int(generator.integers(3, 13)), RELEVANT_WORDS) for docid in positives[qid]}
         documents |= {docid: words(int(generator.integers(3, 13))) for docid in mined[qid]}
     (folder / "qrels").mkdir(parents=True)
     files = {"corpus.jsonl": documents, "queries.jsonl": queries}

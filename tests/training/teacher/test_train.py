@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.training.data import load_training_set
+from pyserini_dupmae.training.data import CombinedTrainingSet, load_training_set
 from pyserini_dupmae.training.teacher.command import main
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
 from pyserini_dupmae.training.teacher.pairs import split, training_pairs
@@ -38,30 +39,31 @@ def _record(folder: Path) -> dict[str, Any]:
 def test_a_cross_encoder_learns_to_tell_positives_from_negatives(
     tiny_model_dir: Path, task: Task, tmp_path: Path
 ) -> None:
-    more = ["--max_steps", 60, "--learning_rate", 0.003, "--eval-queries", 5]
+    more = ["--max_steps", 120, "--learning_rate", 0.003, "--eval-queries", 5]
     main(_options(tiny_model_dir, task, tmp_path / "out", *more))
     record = _record(tmp_path / "out")
     losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
-    assert len(losses) == 60
+    assert len(losses) == 120
     assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
     assert record["metrics"]["eval_mrr@10"] == 1.0
     model = CrossEncoder(str(tmp_path / "out"), device="cpu")
     assert (model.num_labels, model.max_seq_length) == (1, 40)
-    positive, negative = model.predict([("add", "return list file"), ("add", "list file")])
+    positive, negative = model.predict([("add", "return the value"), ("add", "list file date")])
     assert positive > negative
 
 
 def test_pairs_are_positives_and_negatives_of_their_query(task: Task, tmp_path: Path) -> None:
-    data = load_training_set(str(task.source), tmp_path, task.negatives)
-    trained_on, held_out = split([data, data], 1000, seed=0)
+    once = load_training_set(str(task.source), tmp_path, task.negatives)
+    data = CombinedTrainingSet([once, once])
+    trained_on, held_out = split(data, 1000, seed=0)
     assert len(held_out) == 12
-    assert sorted(trained_on + held_out) == [(i, query) for i in range(2) for query in range(60)]
-    pairs = training_pairs([data], [(0, 0), (0, 1)], 2, 5, seed=0)
+    assert sorted([*trained_on, *held_out]) == list(range(120))
+    pairs = training_pairs(data, np.array([1, 60]), 2, 5, seed=0)
     found = [(pair["query"], pair["document"], pair["label"]) for pair in pairs]
-    assert len(found) == len(set(found)) == (1 + 2) + (2 + 4)
+    assert len(found) == len(set(found)) == (2 + 4) + (1 + 2)
     expected = {
         (task.queries[qid], task.documents[docid], label)
-        for qid in ("q0", "q1")
+        for qid in (once.query_ids[0], once.query_ids[1])
         for docids, label in ((task.positives[qid], 1.0), (task.mined[qid][:5], 0.0))
         for docid in docids
     }
@@ -126,5 +128,5 @@ def test_mistakes_are_named(more: list[str], message: str, masked_lm_dir: Path, 
 
 
 def test_queries_without_negatives_are_no_data(task: Task, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has negatives; mine them"):
-        split([load_training_set(str(task.source), tmp_path)], 0, seed=0)
+    with pytest.raises(UserError, match="no query has negatives; mine them"):
+        split(CombinedTrainingSet([load_training_set(str(task.source), tmp_path)]), 0, seed=0)
