@@ -11,7 +11,7 @@ import ir_datasets
 import pytest
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.search.topics import read_topics
+from pyserini_dupmae.search.topics import place_of, read_topics
 
 TREC = """
 <top>
@@ -68,6 +68,13 @@ def test_json_lines(fields, suffix, tmp_path):
     assert read_topics(write(tmp_path / f"topics{suffix}", lines)) == [("a", "y"), ("b", "x ü")]
 
 
+def test_the_place_of_a_topic(tmp_path):
+    tsv = write(tmp_path / "topics.tsv.gz", ["10\tten", "", "1\tone"])
+    jsonl = write(tmp_path / "topics.jsonl", ['{"id": 10, "query": "1"}', '{"id": 1, "query": ""}'])
+    assert place_of(Path(tsv), "1") == f"{tsv}:3"
+    assert place_of(Path(jsonl), "1") == f"{jsonl}:2"
+
+
 def test_a_number_as_id_in_json(tmp_path):
     assert read_topics(write(tmp_path / "topics.jsonl", ['{"id": 7, "query": "q"}'])) == [("7", "q")]
 
@@ -91,7 +98,7 @@ def test_a_name_of_pyserini(tmp_path):
     cache = tmp_path / ".cache" / "pyserini" / "topics-and-qrels"
     cache.mkdir(parents=True)
     (cache / "topics.dl20.txt").write_text("10\tsecond\n9\tfirst\n", encoding="utf-8")
-    program = "from pyserini_dupmae.search.topics import read_topics; print(read_topics('dl20'))"
+    program = "from pyserini_dupmae.search.topics import place_of, read_topics; print(read_topics('dl20'))"
     environment = {**os.environ, "PYSERINI_DUPMAE_JVM_OPTS": f"-Duser.home={tmp_path}"}
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert finished.stdout.splitlines()[-1] == "[('9', 'first'), ('10', 'second')]", finished.stderr

@@ -11,7 +11,7 @@ from pyserini_dupmae.encode.fields import FieldParser
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.ir_dataset import DatasetPart
 from pyserini_dupmae.lines import COMPRESSIONS
-from pyserini_dupmae.search.topics import Topic, read_topics
+from pyserini_dupmae.search.topics import Topic, place_of, read_topics
 
 IR_DATASETS = "ir_datasets:"
 DEFAULT_SPLIT = "train"
@@ -57,6 +57,10 @@ class Source:
         if self.topics is not None:
             return read_topics(str(self.topics))
         return [(query.query_id, query.default_text().strip()) for query in DatasetPart(str(self.qrels), "queries")]
+
+    def place_of(self, qid: str) -> str:
+        """Where a query comes from: file and line, or the id of ir_datasets."""
+        return self.name if self.topics is None else place_of(self.topics, qid)
 
 
 def find_source(name: str) -> Source:

@@ -92,7 +92,8 @@ def _write(source: Source, documents: Documents, negatives: Path | None, scores:
     kept = np.flatnonzero(np.diff(positives.ends, prepend=0))
     for number in kept:
         if not topics[number][1]:
-            raise UserError(f"{source.topics or source.name}: the query {topics[number][0]!r} is empty; give its text")
+            qid = topics[number][0]
+            raise UserError(f"{source.place_of(qid)}: the query {qid!r} is empty; give its text")
     if not len(kept):
         raise UserError(f"{source.qrels}: no query has a document of relevance {RELEVANT} or more; nothing to train on")
     logger.info("%s: %d of %d queries have a positive", source.name, len(kept), len(topics))
