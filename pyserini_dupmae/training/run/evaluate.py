@@ -2,7 +2,7 @@
 
     python -m pyserini_dupmae.training.run.evaluate --encoder MODEL --data nfcorpus:dev cacm --output DIR
 
-does in one process what the commands ``encode``, ``search --mode`` and ``evaluate`` do. ``DIR/index/COLLECTION`` is
+does in one process what the commands ``encode``, ``search --mode`` and ``evaluate`` do. ``DIR/index/NAME`` is
 what ``encode`` writes, ``DIR/search/NAME.MODE.txt`` what ``search`` writes; `pyserini_dupmae.report` too reads
 ``DIR/NAME.MODE.result.json``. Interrupted, the same command goes on.
 """
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--encoder", required=True, metavar="MODEL", help="a DupMAE model")
     add("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    add("--index", nargs="+", type=Path, default=[], metavar="DIR", help="what encode wrote for each (default: encode)")
     add("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
     add("--name", help="what the results call the model (default: its folder's name)")
     add("--hits", type=positive_int, default=100, metavar="N", help="documents a query (default: 100)")
@@ -49,50 +50,59 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
     options = parser().parse_args(argv)
     sources = [find_source(data) for data in options.data]
-    corpora = {}
-    for source in sources:
-        other = corpora.setdefault(_names(source)[0], source)
-        if other.corpus != source.corpus:
-            raise UserError(f"{other.name} and {source.name} are two collections of one name; rename a folder")
-    for source in sources:
-        measure_on(source, options)
+    labels = [label(source) for source in sources]
+    if len(set(labels)) < len(labels):
+        raise UserError(f"--data names two collections alike: {' '.join(options.data)}; rename a folder")
+    if options.index and len(options.index) != len(sources):
+        raise UserError(
+            f"{len(sources)} --data but {len(options.index)} --index; the i-th index belongs to the i-th data"
+        )
+    indexes = options.index or [encoded(source, options) for source in sources]
+    for source, index in zip(sources, indexes, strict=True):
+        measure_on(source, index, options)
 
 
-def measure_on(source: Source, options: argparse.Namespace) -> None:
-    """Write the index, the runs and the results of one collection."""
-    collection, split = _names(source)
-    label = f"{collection}-{split}" if split else collection
-    index, prepared = options.output / "index" / collection, options.output / "topics" / label
-    topics = ["--topics", str(source.topics or source.qrels), "--qrels", str(source.qrels), "--judged-only"]
-    prepare(["topics", *topics, "--output", str(prepared)])
-    model = ["--encoder", options.encoder, *(["--device", options.device] if options.device else [])]
+def label(source: Source) -> str:
+    """What files of results call the collection ``source`` and its split."""
+    if source.topics is None:
+        return str(source.qrels).replace("/", "-")
+    return Path(source.name).name.replace(":", "-")
+
+
+def encoded(source: Source, options: argparse.Namespace) -> Path:
+    """Encode the documents of ``source``, unless that is done; the folder with their indexes."""
+    index = options.output / "index" / label(source)
     corpus = source.corpus[0]
     documents = ["--corpus", str(corpus.parent)] if isinstance(corpus, Path) else ["--ir-dataset", str(source.qrels)]
-    encode(["input", *documents, "output", "--embeddings", str(index), "--resume", "encoder", *model])
+    encode(["input", *documents, "output", "--embeddings", str(index), "--resume", "encoder", *model(options)])
+    return index
+
+
+def model(options: argparse.Namespace) -> list[str]:
+    """The options that ``encode`` and ``search`` share."""
+    return ["--encoder", options.encoder, *(["--device", options.device] if options.device else [])]
+
+
+def measure_on(source: Source, index: Path, options: argparse.Namespace) -> None:
+    """Write the runs and the results of one collection."""
+    prepared = options.output / "topics" / label(source)
+    topics = ["--topics", str(source.topics or source.qrels), "--qrels", str(source.qrels), "--judged-only"]
+    prepare(["topics", *topics, "--output", str(prepared)])
     qrels = read_qrels(prepared / QRELS)
     name = options.name or Path(options.encoder).name
     for mode, shown in SEARCH_MODES.items():
-        run = options.output / "search" / f"{label}.{shown}.txt"
+        run = options.output / "search" / f"{label(source)}.{shown}.txt"
         how = ["--mode", mode, "--hits", str(options.hits), "--output", str(run)]
-        search(["--index", str(index), "--topics", str(prepared / TOPICS), *model, *how])
+        search(["--index", str(index), "--topics", str(prepared / TOPICS), *model(options), *how])
         values = measure(read_run(run), qrels, METRICS)
         ConditionResult(
-            condition=f"{collection}.{name}.{shown}",
-            collection=collection,
-            topics=split,
+            condition=f"{label(source)}.{name}.{shown}",
+            collection=label(source),
             model=name,
             mode=shown,
             metrics={metric: mean(of_metric) for metric, of_metric in values.items()},
             per_query=values,
-        ).write(options.output / f"{label}.{shown}{SUFFIX}")
-
-
-def _names(source: Source) -> tuple[str, str]:
-    """What the results call the collection and the split of ``source``."""
-    if source.topics is None:
-        return str(source.qrels).replace("/", "-"), ""
-    collection, _, split = Path(source.name).name.partition(":")
-    return collection, split
+        ).write(options.output / f"{label(source)}.{shown}{SUFFIX}")
 
 
 if __name__ == "__main__":

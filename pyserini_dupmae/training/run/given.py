@@ -8,7 +8,8 @@ from pathlib import Path
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.workflow.packages import installed
 
-PACKAGE, HUB, IR_DATASETS = "package:", "hub:", "ir_datasets:"
+PACKAGE, HUB = "package:", "hub:"
+BY_NAME = ("ir_datasets:", "datasets:")
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,12 @@ def find(name: str, value: str) -> Given:
     - a file or folder, relative to where the command is run;
     - ``package:MODULE/FOLDER``, a folder of an installed package;
     - ``hub:NAME``, a model of the Hugging Face Hub;
-    - ``ir_datasets:ID``.
+    - ``ir_datasets:ID`` or ``datasets:NAME``, as the commands take them.
 
     Raises:
         UserError: there is no such path or package.
     """
-    if value.startswith(IR_DATASETS):
+    if value.startswith(BY_NAME):
         return Given(value, None)
     if value.startswith(HUB):
         return Given(value.removeprefix(HUB), None)

@@ -40,9 +40,9 @@ def _step(step: RecipeStep, filled: Filled, output: Path) -> Step:
 
 def _command(step: RecipeStep, named: dict[str, Any]) -> list[str]:
     module, *words = step.command.split()
-    processes = fill(step.processes, named)
-    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"] if processes else []
-    return [*launcher, f"{PACKAGE}.{module}", *words, *_words(fill(step.arguments, named))]
+    processes = int(fill(step.processes, named))
+    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"]
+    return [*(launcher if processes > 1 else []), f"{PACKAGE}.{module}", *words, *_words(fill(step.arguments, named))]
 
 
 def _words(arguments: dict[str, Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,21 +48,65 @@ def read(source: str, settings: Sequence[str] = ()) -> Filled:
             file and line are named.
     """
     path = _path(source)
-    content = load(path)
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as error:
-        raise UserError(first_mistake(error, content, path)) from None
-    _check_steps(recipe, content, path)
-    raw = _with_settings(recipe, settings, path, content)
+    file = _File.read(path)
+    base = _File.read(SHIPPED / (file.recipe.extends + SUFFIX)) if file.recipe.extends else file
+    base.check_steps()
+    raw = {**base.recipe.variables, **base.recipe.inputs}
+    if strange := set(file.recipe.variables) - set(raw):
+        raise UserError(f"{file.place('variables', min(strange))}: {base.path} has no {min(strange)!r}")
+    raw |= file.recipe.variables
+    for name, value in _settings(settings, path, raw):
+        raw[name] = value if name in base.recipe.inputs else yaml.safe_load(value)
+    if missing := [name for name, value in raw.items() if value is None]:
+        place = base.place("inputs" if missing[0] in base.recipe.inputs else "variables", missing[0])
+        raise UserError(f"{place}: {missing[0]} is left to you (see there): --set {missing[0]}=...")
     variables: dict[str, Any] = {}
-    for name in recipe.variables:
-        variables[name] = _filled(raw[name], variables, f"{path}:{line_of(content, ['variables', name])}")
-    inputs = {
-        name: find(name, _filled(raw[name], variables, f"{path}:{line_of(content, ['inputs', name])}"))
-        for name in recipe.inputs
-    }
-    return Filled(path.stem, recipe, variables, inputs)
+    for name in base.recipe.variables:
+        variables[name] = base.filled("variables", name, raw[name], variables)
+    inputs = {name: find(name, base.filled("inputs", name, raw[name], variables)) for name in base.recipe.inputs}
+    return Filled(path.stem, base.recipe, variables, inputs)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A recipe with the places of what stands in it."""
+
+    path: Path
+    content: Any
+    recipe: Recipe
+
+    @classmethod
+    def read(cls, path: Path) -> _File:
+        content = load(path)
+        try:
+            return cls(path, content, Recipe.model_validate(content))
+        except ValidationError as error:
+            raise UserError(first_mistake(error, content, path)) from None
+
+    def place(self, *where: str | int) -> str:
+        return f"{self.path}:{line_of(self.content, where)}"
+
+    def filled(self, section: str, name: str, value: Any, variables: dict[str, Any]) -> Any:
+        try:
+            return fill(value, variables)
+        except UnknownReferenceError as error:
+            raise UserError(f"{self.place(section, name)}: {error}") from None
+
+    def check_steps(self) -> None:
+        """Raise `UserError` unless every step is a command that refers to what stands above it, and to its output."""
+        known = [OUTPUT, CACHE, *self.recipe.variables, *self.recipe.inputs]
+        for number, step in enumerate(self.recipe.steps):
+            place = self.place("steps", number)
+            for reference in references([step.arguments, step.processes]):
+                if reference not in known:
+                    raise UserError(f"{place}: ${{{reference}}} stands for nothing above; there are {', '.join(known)}")
+            if OUTPUT not in references(step.arguments):
+                raise UserError(f"{place}: no argument of {step.name} says to write to ${{{OUTPUT}}}")
+            if find_spec(PACKAGE + "." + step.command.partition(" ")[0]) is None:
+                raise UserError(f"{place}: there is no command {PACKAGE}.{step.command}")
+            known.append(step.name)
+        if twice := {name for name in known if known.count(name) > 1}:
+            raise UserError(f"{self.path}: the name {min(twice)!r} stands for two things; rename one")
 
 
 def _path(source: str) -> Path:
@@ -74,41 +118,11 @@ def _path(source: str) -> Path:
     return path
 
 
-def _check_steps(recipe: Recipe, content: Any, path: Path) -> None:
-    known = [OUTPUT, CACHE, *recipe.variables, *recipe.inputs]
-    for number, step in enumerate(recipe.steps):
-        place = f"{path}:{line_of(content, ['steps', number])}"
-        for reference in references([step.arguments, str(step.processes)]):
-            if reference not in known:
-                raise UserError(f"{place}: ${{{reference}}} stands for nothing above; there are {', '.join(known)}")
-        if OUTPUT not in references(step.arguments):
-            raise UserError(f"{place}: no argument of {step.name} says to write to ${{{OUTPUT}}}")
-        if find_spec(PACKAGE + "." + step.command.partition(" ")[0]) is None:
-            raise UserError(f"{place}: there is no command {PACKAGE}.{step.command}")
-        known.append(step.name)
-    if twice := {name for name in known if known.count(name) > 1}:
-        raise UserError(f"{path}: the name {min(twice)!r} stands for two things; rename one")
-
-
-def _with_settings(recipe: Recipe, settings: Sequence[str], path: Path, content: Any) -> dict[str, Any]:
-    raw = {**recipe.variables, **recipe.inputs}
+def _settings(settings: Sequence[str], path: Path, known: Iterable[str]) -> Iterator[tuple[str, str]]:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--set {setting}: expected NAME=VALUE")
-        if name not in raw:
-            raise UserError(f"--set {setting}: {path} has no {name!r}, but {', '.join(raw) or 'nothing to set'}")
-        raw[name] = value if name in recipe.inputs else yaml.safe_load(value)
-    for name, value in raw.items():
-        if value is None:
-            section = "inputs" if name in recipe.inputs else "variables"
-            line = line_of(content, [section, name])
-            raise UserError(f"{path}:{line}: {name} is left to you (see there): --set {name}=...")
-    return raw
-
-
-def _filled(value: Any, variables: dict[str, Any], place: str) -> Any:
-    try:
-        return fill(value, variables)
-    except UnknownReferenceError as error:
-        raise UserError(f"{place}: {error}") from None
+        if name not in known:
+            raise UserError(f"--set {setting}: {path} has no {name!r}, but {', '.join(known) or 'nothing to set'}")
+        yield name, value

@@ -25,8 +25,7 @@ def table(results: Sequence[ConditionResult]) -> str:
     """The means as a Markdown table: metrics by modes, a row for each model and collection."""
     header = ["model", "collection", *(f"{metric} {mode}" for metric in METRICS for mode in MODES)]
     rows = [
-        [row["model"], f"{row['collection']} {row['topics']}".strip()]
-        + [f"{row[metric][mode]:.4f}" for metric in METRICS for mode in MODES]
+        [row["model"], row["collection"], *(f"{row[metric][mode]:.4f}" for metric in METRICS for mode in MODES)]
         for row in _rows(results)
     ]
     return markdown_table(header, rows)
@@ -40,10 +39,10 @@ def write(results: Sequence[ConditionResult], output: Path) -> None:
 
 
 def _rows(results: Iterable[ConditionResult]) -> list[dict[str, Any]]:
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in results:
-        names = {"model": one.model, "collection": one.collection, "topics": one.topics}
-        row = rows.setdefault(tuple(names.values()), names | {metric: {} for metric in METRICS})
+        empty = {"model": one.model, "collection": one.collection, **{metric: {} for metric in METRICS}}
+        row = rows.setdefault((one.model, one.collection), empty)
         for metric in METRICS:
             row[metric][one.mode] = one.metrics[metric]
     return list(rows.values())

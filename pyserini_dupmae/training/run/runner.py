@@ -15,7 +15,7 @@ LOCK = ".lock"
 
 def run_all(steps: Sequence[Step], output: Path) -> None:
     """Run those of ``steps`` that are not done; `UserError` when one fails or another run is at work in ``output``."""
-    with _alone(output):
+    with alone(output):
         for number, step in enumerate(steps, 1):
             print(f"[{number}/{len(steps)}] {step.title}: {step.shell()}", flush=True)
             try:
@@ -49,9 +49,10 @@ def _intention(step: Step, waiting: set[str]) -> str:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of ``folder``, which is made; `UserError` when one is at work there."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "w", encoding="utf-8") as lock:
+    with open(folder / LOCK, "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

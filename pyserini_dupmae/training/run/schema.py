@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, PositiveInt, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 """A name that can be a folder's, and that ``${...}`` can refer to."""
@@ -26,17 +26,19 @@ class RecipeStep(_Entry):
         arguments: option -> value, a list of values, true (the option alone), false or null (not given), or a mapping:
             a group of options, as in ``pyserini_dupmae.encode input ... output ...``. The command, given again
             after an interruption, has to go on or to begin anew; several need ``resume`` or ``overwrite`` for that.
-        processes: start so many by torchrun; null: one, without it.
+        processes: how many; more than one are started by torchrun.
     """
 
     name: Name
     command: Command
     arguments: dict[str, Any]
-    processes: PositiveInt | Reference | None = None
+    processes: PositiveInt | Reference = 1
 
 
 class Recipe(_Entry):
     """Steps, in order, and what they refer to as ``${name}``. Values that are null have to be given with ``--set``.
+
+    A recipe that has ``extends`` in place of steps and inputs is the recipe of that name with other variables.
 
     Attributes:
         variables: what the steps are run with, numbers, words or lists; may refer to variables above.
@@ -45,6 +47,13 @@ class Recipe(_Entry):
     """
 
     description: str
+    extends: Name | None = None
     variables: dict[Name, Any] = {}
     inputs: dict[Name, str | None] = {}
-    steps: list[RecipeStep] = Field(min_length=1)
+    steps: list[RecipeStep] = []
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> Recipe:
+        if bool(self.steps) == bool(self.extends) or (self.extends and self.inputs):
+            raise ValueError("a recipe has either steps and inputs of its own, or extends another")
+        return self

@@ -1,0 +1,164 @@
+"""Reading recipes: what their mistakes are called, and what commands they stand for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.training.run.plan import plan
+from pyserini_dupmae.training.run.recipe import Filled, read, shipped
+
+RECIPE = """\
+description: two steps
+variables:
+  seed: 0
+  sizes: [1, 2]
+  stem: data
+  extra: false
+inputs:
+  base: hub:bert-base-uncased
+  given: ${stem}.txt
+steps:
+  - name: make
+    command: training.run.generate
+    arguments: {output: "${output}", seed: "${seed}", sizes: "${sizes}", extra: "${extra}", from: "${base}"}
+  - name: train
+    command: training.teacher train
+    processes: 2
+    arguments:
+      input: {data: "${make}:dev", of: "${given}"}
+      output: {to: "${output}/x", cache: "${cache}", resume: true}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("data.txt").write_text("text")
+    path = tmp_path / "mine.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_steps_are_commands(recipe: Path) -> None:
+    make, train = plan(read(str(recipe), ["seed=7"]), Path("out"))
+    assert " ".join(make.command) == (
+        "pyserini_dupmae.training.run.generate --output out/make --seed 7 --sizes 1 2 --from bert-base-uncased"
+    )
+    assert " ".join(train.command) == (
+        "torch.distributed.run --standalone --nproc_per_node 2 -m pyserini_dupmae.training.teacher train "
+        "input --data out/make:dev --of data.txt output --to out/train/x --cache out/cache --resume"
+    )
+    assert make.inputs == {}
+    assert train.inputs == {"make": Path("out/make"), "given": Path("data.txt")}
+    assert train.record == Path("out/steps/train.json")
+
+
+def test_what_decides_a_step_is_not_where_it_lies(recipe: Path, tmp_path: Path) -> None:
+    before = plan(read(str(recipe)), Path("out"))
+    (tmp_path / "moved.txt").write_text("text")
+    moved = plan(read(str(recipe), ["stem=moved"]), tmp_path / "elsewhere")
+    assert [step.settings for step in moved] == [step.settings for step in before]
+    for setting in ("seed=1", "sizes=[3]", "extra=true", "base=hub:other"):
+        changed = plan(read(str(recipe), [setting]), Path("out"))
+        assert changed[0].settings != before[0].settings, setting
+        assert changed[1].settings == before[1].settings, setting
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "message"),
+    [
+        ("${seed}", "${sead}", 11, "${sead} stands for nothing above; there are output, cache, seed, sizes"),
+        ("${make}:dev", "${train}:dev", 14, "${train} stands for nothing above"),
+        ('output: "${output}", ', "", 11, "no argument of make says to write to ${output}"),
+        ("training.run.generate", "training.run.create", 11, "there is no command pyserini_dupmae.training.run.create"),
+        ("processes: 2", "processes: 0", 16, "steps: 1: processes"),
+        ("processes: 2", "proceses: 2", 16, "steps: 1: proceses: Extra inputs are not permitted"),
+        ("name: train", "name: two words", 14, "String should match pattern"),
+        ("${stem}.txt", "${steam}.txt", 9, "${steam} stands for nothing: no 'steam' among seed, sizes, stem, extra"),
+        ("seed: 0", "seed:", 3, "seed is left to you (see there): --set seed=..."),
+        ("${stem}.txt", "", 9, "given is left to you (see there): --set given=..."),
+    ],
+)  # fmt: skip
+def test_mistakes_name_the_line(recipe: Path, before: str, after: str, line: int, message: str) -> None:
+    assert before in RECIPE
+    recipe.write_text(RECIPE.replace(before, after))
+    with pytest.raises(UserError) as error:
+        read(str(recipe))
+    assert str(error.value).startswith(f"{recipe}:{line}: "), error.value
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "message"),
+    [
+        ("mine.yml", [], "there is no recipe 'mine.yml'; give a file, or one of "),
+        ("mine.yaml", ["seed"], "--set seed: expected NAME=VALUE"),
+        ("mine.yaml", ["sead=1"], "has no 'sead', but seed, sizes, stem, extra, base, given"),
+        ("mine.yaml", ["stem=gone"], "the recipe's input given is not there: gone.txt; give it with --set given=PATH"),
+        ("mine.yaml", ["base=package:no_such/model"], "pip install no-such"),
+    ],
+)  # fmt: skip
+def test_what_is_given_is_looked_for(recipe: Path, source: str, settings: list[str], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        read(source, settings)
+    assert message in str(error.value)
+
+
+def test_two_things_of_one_name(recipe: Path) -> None:
+    recipe.write_text(RECIPE.replace("name: train", "name: given"))
+    with pytest.raises(UserError, match=r"mine.yaml: the name 'given' stands for two things; rename one"):
+        read(str(recipe))
+
+
+def test_a_recipe_with_other_variables(recipe: Path) -> None:
+    extending = "description: as tiny\nextends: tiny\nvariables: {seed: 5}\n"
+    recipe.write_text(extending)
+    filled = read(str(recipe))
+    assert filled.name == "mine"
+    assert [step.name for step in filled.recipe.steps] == [step.name for step in read("tiny").recipe.steps]
+    assert plan(filled, Path("out"))[0].command[-1] == "5"
+    assert plan(read(str(recipe), ["seed=6"]), Path("out"))[0].command[-1] == "6"
+    recipe.write_text(extending.replace("seed", "sead"))
+    with pytest.raises(UserError, match=r"mine.yaml:3: .*tiny.yaml has no 'sead'"):
+        read(str(recipe))
+    recipe.write_text(extending + "inputs: {x: y}\n")
+    with pytest.raises(UserError, match="a recipe has either steps and inputs of its own, or extends another"):
+        read(str(recipe))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_recipes_give_options_that_there_are(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for step in plan(_with_names(name), tmp_path / "out"):
+        words = step.command[step.command.index("-m") + 1 :] if "-m" in step.command else step.command
+        module, *words = words
+        options = [word for word in words if word.startswith("--")]
+        subcommand = words[: next(place for place, word in enumerate(words) if word.startswith("--"))]
+        known = _help(module, subcommand[:1], capsys)
+        if module == "pyserini_dupmae.encode":
+            known = " ".join(_help(module, [group], capsys) for group in ("input", "output", "encoder"))
+        assert not [option for option in options if option not in known.split()], step.title
+
+
+def _with_names(recipe: str) -> Filled:
+    """A recipe with names in place of all that is left open or is not there."""
+    settings: list[str] = []
+    while True:
+        try:
+            return read(recipe, settings)
+        except UserError as error:
+            settings.append(str(error).partition("--set ")[2].partition("=")[0] + "=hub:x")
+
+
+def _help(module: str, subcommand: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    name = f"{module}.__main__" if find_spec(module).submodule_search_locations else module
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        import_module(name).main([*subcommand, "--help"])
+    return capsys.readouterr().out.replace(",", " ").replace("[", " ").replace("]", " ")
