@@ -14,6 +14,11 @@ COMPRESSIONS = (".gz", ".zst")
 _CHUNK = 1 << 20
 
 
+def plain_suffix(path: Path) -> str:
+    """The suffix that tells a file's format, without that of a compression."""
+    return (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Each line of ``path`` as bytes, with its number from 1.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.ir_dataset import DatasetPart
-from pyserini_dupmae.lines import COMPRESSIONS, numbered_texts
+from pyserini_dupmae.lines import COMPRESSIONS, numbered_texts, plain_suffix
 
 Topic = tuple[str, str]
 
@@ -42,18 +42,12 @@ def read_topics(source: str) -> list[Topic]:
 
 def place_of(path: Path, qid: str) -> str:
     """File and line of a topic that `read_topics` found in a ``.jsonl`` or tab-separated file."""
-    parse = _parse_json if _suffix(path) == ".jsonl" else _parse_tsv
+    parse = _parse_json if plain_suffix(path) == ".jsonl" else _parse_tsv
     return next(f"{path}:{number}" for number, line in numbered_texts(path) if parse(line)[0] == qid)
 
 
-def _suffix(path: Path) -> str:
-    """The suffix that tells the format, without that of a compression."""
-    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
-    return suffixes[-1] if suffixes else ""
-
-
 def _read_file(path: Path) -> list[Topic]:
-    suffix = _suffix(path)
+    suffix = plain_suffix(path)
     if suffix == ".jsonl":
         return _read_lines(path, _parse_json)
     if suffix == ".trec" or (suffix in ("", ".txt") and _starts_like_trec(path)):

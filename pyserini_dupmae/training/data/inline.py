@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.lines import numbered_texts
-from pyserini_dupmae.training.data.listed import finite, is_json, json_records
+from pyserini_dupmae.lines import numbered_texts, plain_suffix
+from pyserini_dupmae.training.data.listed import finite, json_records
 
 CORPUS, TOPICS, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/train.tsv"
 NEGATIVES, SCORES = "negatives.jsonl", "scores.tsv"
@@ -48,7 +48,7 @@ def write_folder(path: Path, folder: Path) -> None:
             stack.enter_context(open(folder / name, "w", encoding="utf-8")) for name in names
         )
         qrels.write("query-id\tcorpus-id\tscore\n")
-        for example in _json_examples(path) if is_json(path) else _triples(path):
+        for example in _examples(path):
             qid = _id("query", example.query)
             if qid not in seen:
                 seen.add(qid)
@@ -65,6 +65,8 @@ def write_folder(path: Path, folder: Path) -> None:
             if example.negatives:
                 listed = [_id("document", text) for text, _ in example.negatives]
                 negatives.write(json.dumps({"query_id": qid, "negatives": listed}) + "\n")
+    if not seen:
+        raise UserError(f"{path} holds no query")
     for name in (NEGATIVES, SCORES):
         if not (folder / name).stat().st_size:
             (folder / name).unlink()
@@ -72,6 +74,13 @@ def write_folder(path: Path, folder: Path) -> None:
 
 def _id(kind: str, text: str) -> str:
     return blake2b(text.encode(), digest_size=16, person=kind.encode()).hexdigest()
+
+
+def _examples(path: Path) -> Iterator[_Example]:
+    kind = plain_suffix(path)
+    if kind not in (".jsonl", ".tsv"):
+        raise UserError(f"{path} is neither .jsonl nor .tsv (both also compressed), the files that hold training data")
+    return _json_examples(path) if kind == ".jsonl" else _triples(path)
 
 
 def _triples(path: Path) -> Iterator[_Example]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.lines import COMPRESSIONS, numbered_texts
+from pyserini_dupmae.lines import numbered_texts
 from pyserini_dupmae.training.data.documents import Documents
 
 LINES_AT_A_TIME = 10_000
@@ -68,11 +68,6 @@ def resolve(lines: Iterable[Listed], numbers: Mapping[str, int], documents: Docu
     return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def is_json(path: Path) -> bool:
-    """Whether a file's name says that it has JSON lines."""
-    return (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix == ".jsonl"
-
-
 def json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The object on each line with its place; raises `UserError` for what is none."""
     for number, line in numbered_texts(path):
@@ -93,12 +88,12 @@ def identifier(value: Any, where: str) -> str:
     return str(value)
 
 
-def finite(value: Any, where: str) -> float:
-    """A score, as a number or as text."""
+def finite(value: Any, where: str, what: str = "score") -> float:
+    """A score or ``what`` it is, as a number or as text."""
     try:
         score = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         score = math.nan
     if not math.isfinite(score):
-        raise UserError(f"{where}: the score {value!r} is not a finite number")
+        raise UserError(f"{where}: the {what} {value!r} is not a finite number")
     return score

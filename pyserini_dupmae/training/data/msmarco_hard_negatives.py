@@ -17,15 +17,17 @@ _Entry = tuple[str, float | None]
 
 def negatives(where: str, record: dict[str, Any]) -> Listed:
     """The negatives of all systems: the first of each, then the second of each, and so on."""
+    qid = _query_id(where, record)
     ranked = chain.from_iterable(zip_longest(*_negatives(where, record)))
-    return Listed(where, _query_id(where, record), [entry[0] for entry in ranked if entry is not None], [])
+    return Listed(where, qid, [entry[0] for entry in ranked if entry is not None], [])
 
 
 def scored(where: str, record: dict[str, Any]) -> Listed:
     """The positives and negatives that have a score."""
-    entries = chain(_entries(where, record, record.get("pos")), *_negatives(where, record))
+    qid = _query_id(where, record)
+    entries = chain(_entries(where, record.get("pos")), *_negatives(where, record))
     pairs = [entry for entry in entries if entry[1] is not None]
-    return Listed(where, _query_id(where, record), [docid for docid, _ in pairs], [score for _, score in pairs])
+    return Listed(where, qid, [docid for docid, _ in pairs], [score for _, score in pairs])
 
 
 def _query_id(where: str, record: dict[str, Any]) -> str:
@@ -38,10 +40,10 @@ def _negatives(where: str, record: dict[str, Any]) -> list[list[_Entry]]:
     systems = record.get("neg")
     if not isinstance(systems, dict):
         raise UserError(f"{where}: 'neg' must be an object, system -> list of negatives, got {type(systems).__name__}")
-    return [_entries(where, record, listed) for listed in systems.values()]
+    return [_entries(where, listed) for listed in systems.values()]
 
 
-def _entries(where: str, record: dict[str, Any], listed: Any) -> list[_Entry]:
+def _entries(where: str, listed: Any) -> list[_Entry]:
     if not isinstance(listed, list):
         raise UserError(f"{where}: 'pos' and each system of 'neg' must be lists, got {type(listed).__name__}")
     return [_entry(where, item) for item in listed]

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.lines import numbered_texts
+from pyserini_dupmae.evaluation.runs import MSMARCO_COLUMNS, TREC_COLUMNS
+from pyserini_dupmae.lines import numbered_texts, plain_suffix
 from pyserini_dupmae.training.data import msmarco_hard_negatives
-from pyserini_dupmae.training.data.listed import Listed, finite, identifier, is_json, json_records
+from pyserini_dupmae.training.data.listed import Listed, finite, identifier, json_records
 
 FORMS = "query positive negative, or a run: qid Q0 docid rank score tag, or qid docid rank"
 
@@ -31,17 +32,15 @@ def read_negatives(path: Path) -> Iterator[Listed]:
     Raises:
         UserError: a line that cannot be used; names it.
     """
-    if is_json(path):
+    if plain_suffix(path) == ".jsonl":
         for where, record in json_records(path):
             yield _mined(where, record) if "query_id" in record else msmarco_hard_negatives.negatives(where, record)
         return
-    columns = list(next((line for _, line in numbered_texts(path)), "").split())
-    if len(columns) == 6:
-        yield from _run(path, columns=6, docid=2, order=4, sign=-1)
-    elif len(columns) == 3 and columns[2] == "1":
-        yield from _run(path, columns=3, docid=1, order=2, sign=1)
+    first = next((line for _, line in numbered_texts(path)), "").split()
+    if len(first) == TREC_COLUMNS or (len(first) == MSMARCO_COLUMNS and first[-1] == "1"):
+        yield from _run(path, len(first))
     else:
-        for where, (qid, _, negative) in _rows(path, 3):
+        for where, (qid, _, negative) in _rows(path, columns=3):
             yield Listed(where, qid, [negative], [])
 
 
@@ -52,10 +51,11 @@ def _mined(where: str, record: dict[str, Any]) -> Listed:
     return Listed(where, identifier(record["query_id"], where), [identifier(docid, where) for docid in negatives], [])
 
 
-def _run(path: Path, columns: int, docid: int, order: int, sign: int) -> Iterator[Listed]:
-    """``docid`` and ``order`` are columns; the hardest has the smallest ``sign`` times ``order``."""
+def _run(path: Path, columns: int) -> Iterator[Listed]:
+    docid, order, what, sign = (2, 4, "score", -1) if columns == TREC_COLUMNS else (1, 2, "rank", 1)
     lines = (
-        (where, fields[0], sign * finite(fields[order], where), fields[docid]) for where, fields in _rows(path, columns)
+        (where, fields[0], sign * finite(fields[order], where, what), fields[docid])
+        for where, fields in _rows(path, columns)
     )
     for qid, of_query in groupby(lines, key=itemgetter(1)):
         ranked = sorted(of_query, key=itemgetter(2))

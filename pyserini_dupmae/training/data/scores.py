@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.lines import numbered_texts
+from pyserini_dupmae.lines import numbered_texts, plain_suffix
 from pyserini_dupmae.training.data import msmarco_hard_negatives
-from pyserini_dupmae.training.data.listed import Listed, finite, is_json, json_records
+from pyserini_dupmae.training.data.listed import Listed, finite, json_records
 
 
 def read_scores(path: Path) -> Iterator[Listed]:
@@ -21,7 +21,7 @@ def read_scores(path: Path) -> Iterator[Listed]:
     Raises:
         UserError: a line that cannot be used; names it.
     """
-    if is_json(path):
+    if plain_suffix(path) == ".jsonl":
         for where, record in json_records(path):
             yield msmarco_hard_negatives.scored(where, record)
         return
