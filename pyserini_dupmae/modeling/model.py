@@ -86,7 +86,7 @@ class DupMAEModel(PreTrainedModel):
             attention_mask = torch.ones_like(input_ids)
         hidden = self.hidden_states(input_ids, attention_mask)
         mu = max_pool(self.ot_head(hidden), self.ordinary_tokens(input_ids, attention_mask))
-        return DupMAEOutput(cls=self.reduce(hidden), mu=activate(self._known(mu), self.config.activation))
+        return DupMAEOutput(cls=self.reduce(hidden), mu=activate(self.known(mu), self.config.activation))
 
     @torch.inference_mode()
     def represent(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,7 @@ class DupMAEModel(PreTrainedModel):
             transformed = self.ot_head.transform(hidden)
         output = self.ot_head.output
         mu = pooled_logits(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
-        return self.reduce(hidden), activate(self._known(mu), self.config.activation)
+        return self.reduce(hidden), activate(self.known(mu), self.config.activation)
 
     def reduce(self, hidden: Tensor) -> Tensor:
         """Eq. 10 for hidden states (B, L, d): (B, d')."""
@@ -161,7 +161,7 @@ class DupMAEModel(PreTrainedModel):
             digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def _known(self, mu: Tensor) -> Tensor:
+    def known(self, mu: Tensor) -> Tensor:
         """``mu`` with the entries that no token has at minus infinity."""
         if self.config.vocab_limit >= self.config.vocab_size:
             return mu

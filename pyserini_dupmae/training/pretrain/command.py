@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import HfArgumentParser, TrainingArguments, set_seed
+from transformers import TrainingArguments, set_seed
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.cli import positive_int
@@ -19,6 +18,7 @@ from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.files import write_json
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training import outputs
+from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
 from pyserini_dupmae.training.pretrain.segments import hold_out
@@ -33,23 +33,14 @@ TOKENS, RESULT = "tokens", "pretrain.json"
 
 
 @dataclass
-class PretrainArguments(TrainingArguments):
+class PretrainArguments(RunArguments):
     """The Trainer's options with defaults for pre-training."""
 
     learning_rate: float = field(default=1e-4, metadata={"help": "peak learning rate"})
-    weight_decay: float = field(default=0.01, metadata={"help": "weight decay of AdamW"})
-    warmup_steps: float = field(default=0.1, metadata={"help": "warm-up: steps, or below 1 a fraction of the run"})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "texts a process and step"})
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "held-out texts a process and step"})
-    eval_strategy: str = field(default="steps", metadata={"help": "when to evaluate: no, steps or epoch"})
     eval_steps: float | None = field(default=1000, metadata={"help": "steps between evaluations"})
-    eval_on_start: bool = field(default=True, metadata={"help": "evaluate before the first step"})
-    logging_steps: float = field(default=50, metadata={"help": "steps between log lines"})
     save_steps: float = field(default=1000, metadata={"help": "steps between checkpoints"})
-    save_total_limit: int | None = field(default=2, metadata={"help": "checkpoints kept"})
-    remove_unused_columns: bool = field(default=False, metadata={"help": "has no meaning here"})
-    ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "all parameters are used"})
-    dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,10 +52,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: TrainingArguments) -> None:
     """Run pre-training and write the result to ``training.output_dir``; raises `UserError`."""
     output = Path(training.output_dir)
-    if training.n_gpu > 1:
-        raise UserError(
-            f"{training.n_gpu} GPUs for one process; start with torchrun --nproc_per_node {training.n_gpu} -m"
-        )
     started_with = _started_with(options, settings, training)
     with training.main_process_first(desc="looking at the output folder"):
         resumed = outputs.resume_from(output, started_with, options.resume, options.overwrite, keep=(TOKENS,))
@@ -98,16 +85,9 @@ def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: 
 
 
 def _parse(argv: Sequence[str] | None) -> tuple[PretrainArguments, argparse.Namespace]:
-    parser = HfArgumentParser(
-        PretrainArguments,
-        prog="python -m pyserini_dupmae.training.pretrain",
-        description="Pre-train an encoder with DupMAE's objective. The Trainer's options follow this command's own.",
-        allow_abbrev=False,
-        conflict_handler="resolve",
-    )
-    run = parser.add_argument_group("the run")
+    description = "Pre-train an encoder with DupMAE's objective."
+    parser, run = make_parser(PretrainArguments, "pretrain", description)
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a masked LM: a folder or a name")
-    run.add_argument("--output", "--output_dir", "--output-dir", dest="output_dir", required=True, metavar="DIR")
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
     run.add_argument("--fields", nargs="+", default=[], help="fields of a record that make its text")
     run.add_argument("--from-scratch", action="store_true", help="random weights; only the configuration is --from's")
@@ -117,16 +97,10 @@ def _parse(argv: Sequence[str] | None) -> tuple[PretrainArguments, argparse.Name
     run.add_argument("--min-tokens", type=positive_int, default=5, help="leave out segments of fewer tokens")
     run.add_argument("--eval-documents", type=int, default=1000, help="documents held out, at most a tenth; 0: none")
     run.add_argument("--cache", metavar="DIR", help="where token files are kept (default: OUTPUT/tokens)")
-    run.add_argument("--resume", action="store_true", help="go on from the last complete checkpoint, if there is one")
-    run.add_argument("--overwrite", action="store_true", help="delete what is in the output folder")
     group = parser.add_argument_group("the objective (docs/pretraining.md)")
     group.add_argument("--preset", choices=PRESETS, default="released", help="defaults of the options below")
     add_options(group, PretrainSettings)
-    try:
-        training, options = parser.parse_args_into_dataclasses(args=list(sys.argv[1:] if argv is None else argv))
-    except (ValueError, ImportError, RuntimeError) as error:  # what TrainingArguments raises for options that cannot be
-        raise UserError(str(error).splitlines()[0]) from None
-    return training, options
+    return parse(parser, argv)
 
 
 def _started_with(
@@ -134,9 +108,7 @@ def _started_with(
 ) -> dict[str, Any]:
     """What decides a run's steps; resuming it with anything else would be another run."""
     of_options = ("source", "from_scratch", "data", "fields", "max_length", "min_tokens", "eval_documents")
-    of_trainer = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
-    of_trainer += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
-    run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in of_trainer}
+    run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in OF_TRAINER}
     return run | asdict(settings)
 
 

@@ -1,0 +1,62 @@
+"""What the command lines of pre-training and fine-tuning share."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace, _ArgumentGroup
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import HfArgumentParser, TrainingArguments
+
+from pyserini_dupmae.errors import UserError, first_line
+
+OF_TRAINER = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
+OF_TRAINER += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
+"""The Trainer's options that decide a run's steps."""
+
+
+@dataclass
+class RunArguments(TrainingArguments):
+    """The Trainer's options, with the defaults that all commands share."""
+
+    weight_decay: float = field(default=0.01, metadata={"help": "weight decay of AdamW"})
+    warmup_steps: float = field(default=0.1, metadata={"help": "warm-up: steps, or below 1 a fraction of the run"})
+    eval_strategy: str = field(default="steps", metadata={"help": "when to evaluate: no, steps or epoch"})
+    eval_on_start: bool = field(default=True, metadata={"help": "evaluate before the first step"})
+    logging_steps: float = field(default=50, metadata={"help": "steps between log lines"})
+    save_total_limit: int | None = field(default=2, metadata={"help": "checkpoints kept"})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "has no meaning here"})
+    ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "all parameters are used"})
+    dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
+
+
+def make_parser(kind: type[RunArguments], command: str, description: str) -> tuple[HfArgumentParser, _ArgumentGroup]:
+    """A parser for ``python -m pyserini_dupmae.training.COMMAND``, and its group for what is not the Trainer's."""
+    parser = HfArgumentParser(
+        kind,
+        prog=f"python -m pyserini_dupmae.training.{command}",
+        description=f"{description} The Trainer's options follow this command's own.",
+        allow_abbrev=False,
+        conflict_handler="resolve",
+    )
+    run = parser.add_argument_group("the run")
+    run.add_argument("--output", "--output_dir", "--output-dir", dest="output_dir", required=True, metavar="DIR")
+    run.add_argument("--resume", action="store_true", help="go on from the last complete checkpoint, if there is one")
+    run.add_argument("--overwrite", action="store_true", help="delete what is in the output folder")
+    return parser, run
+
+
+def parse(parser: HfArgumentParser, argv: Sequence[str] | None) -> tuple[Any, Namespace]:
+    """The Trainer's options and the others; raises `UserError` for options that cannot be."""
+    try:
+        training, options = parser.parse_args_into_dataclasses(args=list(sys.argv[1:] if argv is None else argv))
+    except (ValueError, ImportError, RuntimeError) as error:
+        raise UserError(first_line(error)) from None
+    if training.n_gpu > 1:
+        raise UserError(
+            f"{training.n_gpu} GPUs for one process; start with torchrun --nproc_per_node {training.n_gpu} -m"
+        )
+    return training, options

@@ -1,0 +1,42 @@
+"""A sentence-transformers model whose embeddings the [CLS] follows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pyserini_dupmae.errors import UserError, first_line
+
+
+class EmbeddingTeacher:
+    """Embeds the texts of a batch with a frozen bi-encoder.
+
+    The paper has no such teacher. It keeps in [CLS] what a model already knew that was trained on far more pairs than
+    the fine-tuning has.
+
+    Args:
+        name: a folder or name that `sentence_transformers.SentenceTransformer` takes; a plain encoder is mean-pooled.
+        dim: d' of the student, which must be the width of the embeddings.
+
+    Raises:
+        UserError: there is no such model, its embeddings have another width, or the library is not installed.
+    """
+
+    def __init__(self, name: str, dim: int, device: torch.device):
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            raise UserError(
+                "--embedding-teacher needs sentence-transformers: pip install sentence-transformers"
+            ) from None
+        try:
+            self.model = SentenceTransformer(name, device=str(device)).eval().requires_grad_(False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot load the embedding teacher {name!r}: {first_line(error)}") from None
+        width = self.model.get_sentence_embedding_dimension()
+        if width != dim:
+            raise UserError(f"the embeddings of {name!r} have {width} dimensions, but the model's [CLS] has {dim}")
+
+    def embed(self, texts: list[str]) -> Tensor:
+        """The embeddings of ``texts``, (B, d') float32."""
+        return self.model.encode(texts, convert_to_tensor=True, show_progress_bar=False).float().clone()

@@ -1,0 +1,47 @@
+"""What fine-tuning optimises, as data. The command line is made from these fields; see ``docs/finetuning.md``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyserini_dupmae.training.settings import Settings, choice, number, text
+
+STAGES = (1, 2, 3)
+DISTILLATIONS = ("cross-entropy", "kl", "margin-mse")
+SPARSITIES = ("none", "flops", "l1")
+
+
+@dataclass(frozen=True)
+class FinetuneSettings(Settings):
+    """The loss of a step, for all three stages. The defaults are the preset ``paper``.
+
+    Raises:
+        UserError: a value is not one of its choices or out of range.
+    """
+
+    group_size: int = number(16, 2, 1 << 12, "documents of a query in stages 2 and 3: one positive, the rest negatives")
+    depth: int = number(200, 0, 1 << 20, "negatives are drawn from this many of a query's hardest; 0: from all")
+    temperature: float = number(1.0, 1e-4, 1e6, "what the scores of Eq. 12 are divided by before the softmax")
+    sum_weight: float = number(1.0, 1e-6, 1e6, "weight of the loss of the sum of Eq. 12")
+    cls_weight: float = number(0.0, 0.0, 1e6, "weight of the same loss of [CLS] alone")
+    ot_weight: float = number(0.0, 0.0, 1e6, "weight of the same loss of the bag of words alone")
+    distillation: str = choice(
+        "cross-entropy", DISTILLATIONS, "how stage 3 follows the teacher; Eq. 15 is cross-entropy"
+    )
+    teacher_temperature: float = number(1.0, 1e-4, 1e6, "what the teacher's scores are divided by in stage 3")
+    contrastive_weight: float = number(
+        0.0, 0.0, 1e6, "weight of stage 2's loss (Eq. 14) beside the teacher's in stage 3"
+    )
+    sparsity: str = choice("none", SPARSITIES, "regulariser on mu of queries and on the top k of documents")
+    query_sparsity: float = number(1e-3, 0.0, 1e6, "its weight on queries")
+    doc_sparsity: float = number(1e-3, 0.0, 1e6, "its weight on documents")
+    embedding_teacher: str = text(
+        "", "a sentence-transformers model whose embedding of a text [CLS] follows, by cosine"
+    )
+    embedding_weight: float = number(1.0, 0.0, 1e6, "weight of that loss")
+
+
+PRESETS: dict[str, FinetuneSettings] = {
+    "default": FinetuneSettings(),
+    "paper": FinetuneSettings(),
+}
