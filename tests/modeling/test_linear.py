@@ -26,3 +26,20 @@ def test_every_linear_layer_in_the_context_is_fast_and_none_outside_it():
         inside = layer(x)
     torch.testing.assert_close(inside, layer(x).detach())
     assert layer(x).requires_grad
+
+
+@pytest.mark.parametrize("needed", [("x", "weight", "bias"), ("weight",), ("x",), ("bias",)])
+def test_gradients_are_those_of_the_plain_product(needed):
+    generator = torch.Generator().manual_seed(1)
+    shapes = {"x": (2, 5, 32), "weight": (48, 32), "bias": (48,)}
+    values = {name: torch.randn(*shape, generator=generator) for name, shape in shapes.items()}
+    upstream = torch.randn(2, 5, 48, generator=generator)
+    found = {name: value.clone().requires_grad_(name in needed) for name, value in values.items()}
+    (linear(**found) * upstream).sum().backward()
+    expected = {name: value.double().requires_grad_(name in needed) for name, value in values.items()}
+    ((expected["x"] @ expected["weight"].T + expected["bias"]) * upstream).sum().backward()
+    for name in shapes:
+        if name in needed:
+            torch.testing.assert_close(found[name].grad.double(), expected[name].grad, rtol=1e-4, atol=1e-4)
+        else:
+            assert found[name].grad is None

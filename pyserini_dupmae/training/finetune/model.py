@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.representation import activate, sparsify
 from pyserini_dupmae.training.kernels import vocabulary_max_pool
@@ -45,10 +46,12 @@ class FinetuneModel(nn.Module):
     def represent(self, texts: Texts) -> tuple[Tensor, Tensor]:
         """The reduced [CLS] (B, d') and mu (B, |V|) of texts, as `DupMAEModel.forward`, in float32."""
         model = self.dupmae
-        hidden = model.hidden_states(texts["input_ids"], texts["attention_mask"])
+        with FastLinear():
+            hidden = model.hidden_states(texts["input_ids"], texts["attention_mask"])
+            transformed = model.ot_head.transform(hidden)
         output = model.ot_head.output
         ordinary = model.ordinary_tokens(texts["input_ids"], texts["attention_mask"])
-        mu = vocabulary_max_pool(model.ot_head.transform(hidden), ordinary, output.weight, output.bias)
+        mu = vocabulary_max_pool(transformed, ordinary, output.weight, output.bias)
         return model.reduce(hidden).float(), activate(model.known(mu.float()), self.config.activation)
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyserini_dupmae.modeling.linear import linear
 from pyserini_dupmae.training.kernels.blocks import block_size, compute_dtype
 
 
@@ -33,10 +34,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             wide = torch.promote_types(dtype, torch.float32)
             total = torch.zeros((), dtype=wide, device=hidden.device)
             gradients = _Gradients(wide, hidden, weight, bias) if with_gradients else None
+            transposed = matrix.T.contiguous() if with_gradients else None
             size = block_size(len(matrix), rows.device)
             for start in range(0, len(rows), size):
                 block = slice(start, start + size)
-                logits = (rows[block] @ matrix.T).to(wide)  # (n, |V|)
+                logits = linear(rows[block], matrix).to(wide)  # (n, |V|)
                 if bias is not None:
                     logits += bias
                 logits -= logits.amax(dim=1, keepdim=True)
@@ -45,7 +47,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 normaliser = mass.sum(dim=1)
                 total += (normaliser.log() - chosen).sum()
                 if gradients is not None:
-                    gradients.add(block, mass, normaliser, rows[block], matrix, labels[block])
+                    gradients.add(block, mass, normaliser, rows[block], transposed, labels[block])
         if gradients is not None:
             ctx.save_for_backward(*gradients.tensors(hidden, weight, bias))
         return total
@@ -67,19 +69,21 @@ class _Gradients:
         self.weight = torch.zeros_like(weight, dtype=wide)
         self.bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
 
-    def add(self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, matrix: Tensor, labels: Tensor) -> None:
-        """Add a block of n rows: ``mass`` (n, |V|), ``normaliser`` and ``labels`` (n,), ``rows`` (n, d)."""
+    def add(
+        self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, transposed: Tensor, labels: Tensor
+    ) -> None:
+        """Add a block of n rows: ``mass`` (n, |V|), ``normaliser`` and ``labels`` (n,), ``rows`` (n, d).
+
+        ``transposed`` (d, |V|) is the weight.
+        """
         scaled = rows / normaliser[:, None].to(rows.dtype)
         ones = torch.ones_like(normaliser)
         if self.bias is not None:
             self.bias += mass.T @ normaliser.reciprocal()
             self.bias.index_add_(0, labels, -ones)
         mass = mass.to(rows.dtype)
-        self.hidden[block] = (mass @ matrix) / normaliser[:, None] - matrix[labels]
-        if rows.dtype == self.weight.dtype:
-            self.weight.addmm_(mass.T, scaled)
-        else:
-            self.weight += mass.T @ scaled
+        self.hidden[block] = linear(mass, transposed) / normaliser[:, None] - transposed[:, labels].T
+        self.weight += linear(mass.T.contiguous(), scaled.T.contiguous())
         self.weight.index_add_(0, labels, -rows.to(self.weight.dtype))
 
     def tensors(self, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pyserini_dupmae.modeling.linear import linear
 from pyserini_dupmae.training.kernels.blocks import block_size, compute_dtype
 
 
@@ -38,7 +39,7 @@ class _VocabularyMaxPool(torch.autograd.Function):
             best = torch.zeros_like(pooled, dtype=torch.int32)  # row of ``tokens`` that holds the maximum
             size = block_size(len(rows), rows.device)
             for start in range(0, len(matrix), size):
-                logits = rows @ matrix[start : start + size].T  # (N, size)
+                logits = linear(rows, matrix[start : start + size])  # (N, size)
                 first = 0
                 for text, count in enumerate(counts):
                     if count:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.training.kernels import linear_cross_entropy, vocabulary_max_pool
 from pyserini_dupmae.training.pretrain.backbone import embed, transform
 from pyserini_dupmae.training.pretrain.collator import NOT_PREDICTED
@@ -58,15 +59,16 @@ class PretrainModel(nn.Module):
 
     def forward(self, **batch: Tensor) -> Tensor:
         """The sums of L_mlm, L_dec and L_BoW over a `PretrainCollator`'s batch: (3,) float32, 0 for a part not used."""
-        encoded = self.encode(batch)
-        zero = encoded.hidden.new_zeros((), dtype=torch.float32)
-        return torch.stack(
-            [
-                self.mlm_loss(encoded, batch),
-                self.decoder_loss(encoded, batch) if self.settings.decodes_cls else zero,
-                self.bow_loss(encoded, batch) if self.settings.decodes_ot else zero,
-            ]
-        )
+        with FastLinear():
+            encoded = self.encode(batch)
+            zero = encoded.hidden.new_zeros((), dtype=torch.float32)
+            return torch.stack(
+                [
+                    self.mlm_loss(encoded, batch),
+                    self.decoder_loss(encoded, batch) if self.settings.decodes_cls else zero,
+                    self.bow_loss(encoded, batch) if self.settings.decodes_ot else zero,
+                ]
+            )
 
     def counts(self, batch: Batch) -> Tensor:
         """What the sums of a batch are divided by: (3,) float32, predictions or texts, and texts for L_BoW."""
