@@ -1,4 +1,4 @@
-"""Make a DupMAE model from a masked-LM or headless checkpoint: ``python -m pyserini_dupmae.init``.
+"""Make a DupMAE model from a masked LM or a headless checkpoint, or from another: ``python -m pyserini_dupmae.init``.
 
 For example::
 
@@ -20,8 +20,8 @@ from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.files import atomic_path
 from pyserini_dupmae.log import show
 from pyserini_dupmae.modeling.configuration import OT_HEADS
-from pyserini_dupmae.modeling.initialise import initialise
-from pyserini_dupmae.modeling.loading import quiet_transformers
+from pyserini_dupmae.modeling.initialise import initialise, scale_weights
+from pyserini_dupmae.modeling.loading import DTYPES, quiet_transformers
 from pyserini_dupmae.representation import ACTIVATIONS
 
 # The same names as DupMAEConfig's arguments, which have the same meaning.
@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.output.exists() and not args.overwrite:
         raise UserError(f"{args.output} exists; give another --output, or --overwrite to replace it")
     model = initialise(args.source, args.seed, **{name: getattr(args, name) for name in SETTINGS})
+    if (args.ot_scale, args.ot_threshold) != (1.0, 0.0):
+        scale_weights(model, args.ot_scale, args.ot_threshold)
+    model.to(DTYPES[args.dtype])
     try:
         with atomic_path(args.output) as temporary, quiet_transformers():
             model.save_pretrained(temporary)
@@ -55,26 +58,32 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pyserini_dupmae.init", description="Make a DupMAE model from a BERT-family checkpoint."
+        prog="python -m pyserini_dupmae.init",
+        description="Make a DupMAE model from a BERT-family checkpoint, or another DupMAE model.",
     )
     parser.add_argument(
         "--from",
         dest="source",
         required=True,
         metavar="NAME_OR_DIR",
-        help="a folder, or a name on the Hugging Face Hub",
+        help="a folder, or a name on the Hugging Face Hub; a DupMAE model keeps what is not given here",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
     parser.add_argument(
         "--cls-dim", type=positive_int, help="d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder)"
     )
-    parser.add_argument("--top-k", type=positive_int, default=384, help="k of Eq. 11 (default: 384)")
-    parser.add_argument("--ot-head", choices=OT_HEADS, default="mlm", help="W^O of Eq. 6 (default: mlm)")
-    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="over mu (default: relu)")
-    parser.add_argument("--sep-is-ordinary", action="store_true", help="let [SEP] count in mu")
-    parser.add_argument("--query-max-length", type=positive_int, default=32, help="tokens of a query (default: 32)")
-    parser.add_argument("--doc-max-length", type=positive_int, default=144, help="tokens of a document (default: 144)")
+    parser.add_argument("--top-k", type=positive_int, help="k of Eq. 11 (default: 384)")
+    parser.add_argument("--ot-head", choices=OT_HEADS, help="W^O of Eq. 6 (default: mlm)")
+    parser.add_argument("--activation", choices=ACTIVATIONS, help="over mu (default: relu)")
+    parser.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
+    parser.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")
+    parser.add_argument("--doc-max-length", type=positive_int, help="tokens of a document (default: 144)")
+    parser.add_argument(
+        "--ot-scale", type=float, default=1.0, help="logits l of W^O become OT_SCALE (l - OT_THRESHOLD) (default: 1)"
+    )
+    parser.add_argument("--ot-threshold", type=float, default=0.0, help="see there (default: 0)")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the file of weights (default: float32)")
     parser.add_argument("--seed", type=int, default=0, help="of W^cls where it cuts the [CLS] (default: 0)")
     return parser
 

@@ -196,3 +196,29 @@ def test_existing_output_is_kept_unless_told(checkpoint, run, tmp_path):
 def test_output_that_cannot_be_written(checkpoint, run, tmp_path):
     (tmp_path / "file").touch()
     assert "cannot write" in run(checkpoint("bert"), "--output", str(tmp_path / "file" / "model"), status=2)
+
+
+def test_scale_and_threshold_of_the_weights(checkpoint, run, tmp_path):
+    source = checkpoint("bert")
+    run(source, "--activation", "none")
+    plain = AutoModel.from_pretrained(tmp_path / "model").encode_texts(TEXTS, full_bow=True)
+    run(source, "--activation", "none", "--ot-scale", "0.5", "--ot-threshold", "3", "--overwrite")
+    scaled = AutoModel.from_pretrained(tmp_path / "model").encode_texts(TEXTS, full_bow=True)
+    torch.testing.assert_close(scaled.bow, 0.5 * (plain.bow - 3), rtol=1e-4, atol=1e-4)
+    assert torch.equal(scaled.cls, plain.cls)
+    assert "masked-LM head" in run(source, "--ot-head", "linear", "--ot-scale", "2", "--overwrite", status=2)
+
+
+def test_a_dupmae_model_gets_other_settings_and_half_the_size(checkpoint, run, tmp_path):
+    run(checkpoint("bert"), "--top-k", "7", "--doc-max-length", "50")
+    out = tmp_path / "changed"
+    run(tmp_path / "model", "--output", str(out), "--doc-max-length", "20", "--dtype", "float16")
+    first, changed = (AutoModel.from_pretrained(folder, dtype=torch.float32) for folder in (tmp_path / "model", out))
+    assert (changed.config.doc_max_length, changed.config.top_k) == (20, 7)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (tmp_path / "model", out)]
+    assert sizes[1] < 0.7 * sizes[0]
+    for name, value in first.named_parameters():
+        torch.testing.assert_close(changed.get_parameter(name), value, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(changed.encode_texts(TEXTS).cls, first.encode_texts(TEXTS).cls, atol=0.05)
+    refused = run(tmp_path / "model", "--cls-dim", "8", "--overwrite", status=2)
+    assert "needs other parameters" in refused

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 from pyserini_dupmae.errors import UserError, first_line
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
-from pyserini_dupmae.modeling.loading import no_model, quiet_transformers
+from pyserini_dupmae.modeling.loading import is_dupmae_folder, load_model, no_model, quiet_transformers
 from pyserini_dupmae.modeling.model import DupMAEModel
 
 
@@ -44,6 +44,7 @@ def initialise(source: str, seed: int = 0, cls_dim: int | None = None, **setting
     """Make a DupMAE model from the checkpoint ``source``, a folder or a name on the Hugging Face Hub.
 
     What the checkpoint lacks is initialised and said on the log; ``seed`` decides W^cls where it cuts the [CLS].
+    ``source`` may be a DupMAE model already: then the settings given take the place of its own.
 
     Args:
         cls_dim: d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder).
@@ -53,6 +54,8 @@ def initialise(source: str, seed: int = 0, cls_dim: int | None = None, **setting
         UserError: there is no such checkpoint, it is of a type or in a format that cannot be used, or a setting is
             out of range.
     """
+    if is_dupmae_folder(source):
+        return _changed(load_model(source).model, source, cls_dim, settings)
     checkpoint, missing = _load_masked_lm(source)
     tokenizer = _load_tokenizer(source)
     config = _configure(checkpoint, tokenizer, cls_dim, settings)
@@ -66,6 +69,43 @@ def initialise(source: str, seed: int = 0, cls_dim: int | None = None, **setting
     else:
         _copy_head(model, checkpoint)
     model.tokenizer = tokenizer
+    return model
+
+
+def scale_weights(model: DupMAEModel, scale: float, threshold: float) -> None:
+    """Let every logit l of W^O be scale (l - threshold), by changing the head's own parameters.
+
+    A masked LM's logits lie on a scale of their own: most are positive, and their products drown [CLS]. A threshold
+    leaves few entries of mu, and a scale makes the two parts of Eq. 12 of one order where fine-tuning begins.
+
+    Raises:
+        UserError: the head is one matrix, which has no bias for a threshold.
+    """
+    head = model.ot_head
+    if model.config.ot_head != "mlm":
+        raise UserError("--ot-scale and --ot-threshold need a masked-LM head (--ot-head mlm); W^O here is one matrix")
+    with torch.no_grad():
+        head.layer_norm.weight.mul_(scale)
+        head.layer_norm.bias.mul_(scale)
+        head.output.bias.sub_(threshold).mul_(scale)
+    logger.info("W^O: logits l become %g (l - %g)", scale, threshold)
+
+
+def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dict[str, Any]) -> DupMAEModel:
+    """``model`` with other settings, among those that need no other parameters."""
+    config = model.config
+    for name, value in {"cls_dim": cls_dim, "ot_head": None, **settings}.items():
+        if name in ("cls_dim", "ot_head") and value not in (None, getattr(config, name)):
+            raise UserError(
+                f"{source!r} is a DupMAE model with {name} {getattr(config, name)}; {value} needs other parameters: "
+                "make the model from its masked LM"
+            )
+    changes = {name: value for name, value in settings.items() if value is not None}
+    _ = model.tokenizer  # found by the folder's name, which a new configuration does not have
+    try:
+        model.config = DupMAEConfig(**{**config.to_dict(), **changes})
+    except ValueError as error:
+        raise UserError(str(error)) from None
     return model
 
 
@@ -112,7 +152,7 @@ def _configure(checkpoint: nn.Module, tokenizer: Any, cls_dim: int | None, setti
             cls_token_id=tokenizer.cls_token_id,
             sep_token_id=tokenizer.sep_token_id,
             vocab_limit=min(len(tokenizer), checkpoint.config.vocab_size),
-            **settings,
+            **{name: value for name, value in settings.items() if value is not None},
         )
     except ValueError as error:
         raise UserError(str(error)) from None
