@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from torch import nn
 from transformers import AutoConfig
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from pyserini_dupmae.errors import UserError, first_line
 from pyserini_dupmae.log import logger
@@ -32,8 +35,10 @@ def new_cross_encoder(name: str, max_length: int) -> CrossEncoder:
     if is_dupmae_folder(name):
         with TemporaryDirectory() as folder:
             dupmae = load_model(name).model
-            dupmae.encoder.save_pretrained(folder)
+            dupmae.encoder.config.save_pretrained(folder)
             dupmae.tokenizer.save_pretrained(folder)
+            # The encoder's own `save_pretrained` writes nothing but in the first of several processes.
+            save_file(dupmae.encoder.state_dict(), Path(folder) / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
             return _new_cross_encoder(folder, name, max_length)
     return _new_cross_encoder(name, name, max_length)
 

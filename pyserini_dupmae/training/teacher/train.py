@@ -14,7 +14,7 @@ import transformers
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
-from transformers import HfArgumentParser, set_seed
+from transformers import set_seed
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.cli import positive_int
@@ -22,63 +22,51 @@ from pyserini_dupmae.errors import UserError, first_line
 from pyserini_dupmae.files import user_cache, write_json
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training import outputs
+from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
 from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, load_training_set
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
 from pyserini_dupmae.training.teacher.pairs import held_out_samples, split, training_pairs
 
-RESULT, EVALUATIONS = "teacher.json", "eval"
-"""In the output folder: the record that is written last, and a folder of sentence-transformers'."""
+RESULT = "teacher.json"
+"""In the output folder: the record that is written last."""
 
 
 @dataclass
-class TeacherArguments(CrossEncoderTrainingArguments):
+class TeacherArguments(RunArguments, CrossEncoderTrainingArguments):
     """The Trainer's options with defaults for a cross-encoder."""
 
     learning_rate: float = field(default=2e-5, metadata={"help": "peak learning rate"})
-    weight_decay: float = field(default=0.01, metadata={"help": "weight decay of AdamW"})
-    warmup_steps: float = field(default=0.1, metadata={"help": "warm-up: steps, or below 1 a fraction of the run"})
     num_train_epochs: float = field(default=1.0, metadata={"help": "epochs"})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "pairs a process and step"})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "held-out pairs a process at a time"})
-    eval_strategy: str = field(default="steps", metadata={"help": "when to evaluate: no, steps or epoch"})
     eval_steps: float | None = field(default=2000, metadata={"help": "steps between evaluations"})
-    eval_on_start: bool = field(default=True, metadata={"help": "evaluate before the first step"})
-    logging_steps: float = field(default=50, metadata={"help": "steps between log lines"})
     save_steps: float = field(default=2000, metadata={"help": "steps between checkpoints"})
-    save_total_limit: int | None = field(default=2, metadata={"help": "checkpoints kept"})
-    dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
 
 
 def main(argv: Sequence[str]) -> None:
     """Parse the options and train; raises `UserError`."""
     training, options = _parse(argv)
+    train(options, training)
+
+
+def train(options: argparse.Namespace, training: TeacherArguments) -> None:
+    """Train a cross-encoder and write it to ``training.output_dir``; raises `UserError`."""
     output = Path(training.output_dir)
-    if training.n_gpu > 1:
-        raise UserError(
-            f"{training.n_gpu} GPUs for one process; start with torchrun --nproc_per_node {training.n_gpu} -m"
-        )
-    negatives = options.negatives or [None] * len(options.data)
-    if len(negatives) != len(options.data):
-        raise UserError(
-            f"{len(options.data)} sources, but {len(negatives)} files of negatives; the i-th file belongs to the i-th "
-            "source"
-        )
     started_with = _started_with(options, training)
     with training.main_process_first(desc="looking at the output folder"):
         resumed = outputs.resume_from(output, started_with, options.resume, options.overwrite)
     set_seed(training.seed)
     model = new_cross_encoder(options.source, options.max_length)
     with training.main_process_first(desc="reading the data"):
-        sources = zip(options.data, negatives, strict=True)
-        data = CombinedTrainingSet([load_training_set(source, options.cache, file) for source, file in sources])
+        data = _read(options)
     trained_on, held_out = split(data, options.eval_queries, training.seed)
     pairs = training_pairs(data, trained_on, options.negatives_per_positive, options.depth, training.seed)
     logger.info("%d pairs of %d queries to train on, %d queries held out", len(pairs), len(trained_on), len(held_out))
     evaluator = None
     if len(held_out):
-        samples = held_out_samples(data, held_out)
+        at_once = training.per_device_eval_batch_size
         evaluator = CrossEncoderRerankingEvaluator(
-            samples, batch_size=training.per_device_eval_batch_size, write_csv=False
+            held_out_samples(data, held_out), batch_size=at_once, write_csv=False
         )
     else:
         training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
@@ -93,22 +81,25 @@ def main(argv: Sequence[str]) -> None:
     trainer.save_model()
     if trainer.is_world_process_zero():
         record = {"run": started_with, "steps": trainer.state.global_step, "metrics": metrics}
-        record |= {"history": trainer.state.log_history, "torch": torch.__version__}
-        record |= {"transformers": transformers.__version__}
-        record |= {"sentence_transformers": sentence_transformers.__version__}
+        record |= {"history": trainer.state.log_history}
+        record |= {library.__name__: library.__version__ for library in (torch, transformers, sentence_transformers)}
         write_json(output / RESULT, record)
         logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", output)
 
 
+def _read(options: argparse.Namespace) -> CombinedTrainingSet:
+    negatives = options.negatives or [None] * len(options.data)
+    if len(negatives) != len(options.data):
+        raise UserError(
+            f"{len(options.data)} sources, but {len(negatives)} files of negatives; the i-th file belongs to the i-th "
+            "source"
+        )
+    sources = zip(options.data, negatives, strict=True)
+    return CombinedTrainingSet([load_training_set(source, options.cache, file) for source, file in sources])
+
+
 def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:
-    parser = HfArgumentParser(
-        TeacherArguments,
-        prog="python -m pyserini_dupmae.training.teacher train",
-        description="Train a cross-encoder as a teacher. The Trainer's options follow this command's own.",
-        allow_abbrev=False,
-        conflict_handler="resolve",
-    )
-    run = parser.add_argument_group("the run")
+    parser, run = make_parser(TeacherArguments, "teacher train", "Train a cross-encoder as a teacher.")
     run.add_argument(
         "--from",
         dest="source",
@@ -116,7 +107,6 @@ def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:
         metavar="MODEL",
         help="a cross-encoder, or an encoder that gets a new classifier: a folder or a name on the Hub",
     )
-    run.add_argument("--output", "--output_dir", "--output-dir", dest="output_dir", required=True, metavar="DIR")
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
     run.add_argument("--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined, one a source")
     run.add_argument("--negatives-per-positive", type=positive_int, default=4, metavar="N", help="drawn once")
@@ -126,18 +116,11 @@ def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:
     run.add_argument(
         "--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"
     )
-    run.add_argument("--resume", action="store_true", help="go on from the last complete checkpoint, if there is one")
-    run.add_argument("--overwrite", action="store_true", help="delete what is in the output folder")
-    try:
-        return parser.parse_args_into_dataclasses(args=list(argv))
-    except (ValueError, ImportError, RuntimeError) as error:  # what TrainingArguments raises for options that cannot be
-        raise UserError(first_line(error)) from None
+    return parse(parser, argv)
 
 
 def _started_with(options: argparse.Namespace, training: TeacherArguments) -> dict[str, Any]:
     """What decides a run's steps; resuming it with anything else would be another run."""
     of_options = ("source", "data", "negatives_per_positive", "depth", "max_length", "eval_queries")
-    of_trainer = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
-    of_trainer += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
-    run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in of_trainer}
+    run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in OF_TRAINER}
     return run | {"negatives": [str(path) for path in options.negatives]}
