@@ -18,17 +18,19 @@ class CombinedTrainingSet:
 
     Args:
         sets: at least one.
+        mined: leaves out queries without a hard negative, of which only a part may have been mined.
         scored: for distillation: leaves out queries without a positive or without a negative that has a finite score,
             and gives only such positives and negatives.
 
     Raises:
-        UserError: ``scored``, but a set has no scores, or no query is left.
+        UserError: ``scored``, but a set has no scores; or no query of a set is left.
     """
 
-    def __init__(self, sets: Sequence[TrainingSet], scored: bool = False):
+    def __init__(self, sets: Sequence[TrainingSet], mined: bool = False, scored: bool = False):
         self.sets, self.scored = sets, scored
         self._offsets = np.cumsum([0, *(len(data.documents) for data in sets)])
-        indexes = [_usable(data) if scored else np.arange(len(data.queries)) for data in sets]
+        usable = _scored if scored else _mined if mined else _all
+        indexes = [usable(data) for data in sets]
         self._set_of = np.repeat(np.arange(len(sets)), [len(found) for found in indexes])
         self._index_in_set = np.concatenate(indexes)
 
@@ -88,7 +90,22 @@ class CombinedTrainingSet:
         return rows[number][finite] + offset, scores[number][finite]
 
 
-def _usable(data: TrainingSet) -> np.ndarray:
+def _all(data: TrainingSet) -> np.ndarray:
+    return np.arange(len(data.queries))
+
+
+def _mined(data: TrainingSet) -> np.ndarray:
+    """The indexes of queries that have a hard negative."""
+    found = [index for index, rows in enumerate(data.negatives) if len(rows)]
+    if not found:
+        raise UserError(f"{data.name} has no hard negatives; give those of training.mine with --negatives")
+    if len(found) < len(data.queries):
+        left = len(data.queries) - len(found)
+        logger.info("%s: %d queries have no hard negative and are left out", data.name, left)
+    return np.array(found, np.int64)
+
+
+def _scored(data: TrainingSet) -> np.ndarray:
     """The indexes of queries that have a scored positive and a scored negative."""
     if data.positive_scores is None or data.negative_scores is None:
         raise UserError(f"distillation needs the teacher's scores of {data.name}; give them with --scores")

@@ -134,7 +134,7 @@ def _negatives(
         return Ragged(np.zeros(0, np.int64), np.zeros(len(positives), np.int64))
     pairs = resolve(read_negatives(path), numbers, documents, source.name)
     keys = _keys(pairs.queries, pairs.rows, documents)
-    is_positive = np.isin(keys, _keys(positives.owners, positives.values, documents))
+    is_positive = _places(keys, np.sort(_keys(positives.owners, positives.values, documents))) >= 0
     if is_positive.any():
         logger.info("%s: %d negatives are positives of their query and are dropped", path, is_positive.sum())
     _, first = np.unique(keys[~is_positive], return_index=True)
@@ -151,12 +151,14 @@ def _scores(
     """The scores of the positives and negatives in ``arrays``, float32, NaN where the file has none."""
     pairs = resolve(read_scores(path), numbers, documents, source.name)
     keys, first = np.unique(_keys(pairs.queries, pairs.rows, documents), return_index=True)
+    if not len(keys):
+        raise UserError(f"{path} has no score for any query of {source.name} that has a positive")
     found = {}
     for name in ("positives", "negatives"):
         wanted = _keys(arrays[name].owners, arrays[name].values, documents)
         scores = np.full(len(wanted), np.nan, np.float32)
-        known = np.isin(wanted, keys)
-        scores[known] = pairs.scores[first[np.searchsorted(keys, wanted[known])]]
+        places = _places(wanted, keys)
+        scores[places >= 0] = pairs.scores[first[places[places >= 0]]]
         found[f"{name.removesuffix('s')}_scores"] = arrays[name].like(scores)
     if all(np.isnan(array.values).all() for array in found.values()):
         raise UserError(f"{path} has no score of a positive or a negative of {source.name}")
@@ -166,3 +168,9 @@ def _scores(
 def _keys(queries: np.ndarray, rows: np.ndarray, documents: Documents) -> np.ndarray:
     """One number for each pair of a query and a document, (n,) int64."""
     return queries * len(documents) + rows
+
+
+def _places(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """The place of each of ``wanted`` (n,) in ``keys`` (m > 0,), which are ascending: (n,) int64, -1 where it is not."""
+    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[places] == wanted, places, -1)

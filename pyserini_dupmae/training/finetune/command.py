@@ -22,7 +22,7 @@ from pyserini_dupmae.training import outputs
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
 from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, EpochSampling, load_training_set
 from pyserini_dupmae.training.finetune.batches import GroupCollator, Groups, Tokeniser
-from pyserini_dupmae.training.finetune.dev import DevSet
+from pyserini_dupmae.training.finetune.dev import METRICS, MODES, DevSet
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
 from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.training.finetune.objective import Objective
@@ -44,7 +44,9 @@ class FinetuneArguments(RunArguments):
     dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out an epoch's last, smaller batch"})
     eval_steps: float | None = field(default=500, metadata={"help": "steps between searches of the dev set"})
     save_steps: float = field(default=500, metadata={"help": "steps between checkpoints"})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "keep the best checkpoint on the dev set"})
+    load_best_model_at_end: bool | None = field(
+        default=None, metadata={"help": "end with the best checkpoint on the dev set (default: where there is one)"}
+    )
     metric_for_best_model: str | None = field(
         default="hybrid_mrr@10", metadata={"help": "cls, ot or hybrid, and _mrr@10 or _ndcg@10"}
     )
@@ -103,9 +105,7 @@ def _data(
     cache = Path(options.cache) if options.cache else user_cache() / "training"
     beside = zip(options.data, _beside(options, "negatives"), _beside(options, "scores"), strict=True)
     sets = [load_training_set(source, cache, negatives, scores) for source, negatives, scores in beside]
-    if options.stage > 1 and not any(len(negatives) for data in sets for negatives in data.negatives):
-        raise UserError(f"stage {options.stage} needs hard negatives; give those of training.mine with --negatives")
-    data = CombinedTrainingSet(sets, scored=options.stage == 3)
+    data = CombinedTrainingSet(sets, mined=options.stage == 2, scored=options.stage == 3)
     negatives = settings.group_size - 1 if options.stage > 1 else 0
     groups = Groups(data, EpochSampling(data, training.seed, negatives, settings.depth))
     batch = training.train_batch_size * training.world_size
@@ -118,6 +118,13 @@ def _data(
         training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
         training.load_best_model_at_end = False
         return groups, None
+    if training.load_best_model_at_end is None:  # the Trainer's own default forbids other steps to save than to search
+        training.load_best_model_at_end = True
+    measured = [f"{mode}_{metric}" for mode in MODES for metric in METRICS]
+    if training.metric_for_best_model.removeprefix("eval_") not in measured:
+        raise UserError(
+            f"--metric_for_best_model must be one of {', '.join(measured)}, got {training.metric_for_best_model!r}"
+        )
     source = load_training_set(options.dev, cache)
     dev = DevSet.sample(source, options.dev_queries, options.dev_documents, training.seed)
     logger.info("dev set: %d queries, %d documents of %s", len(dev.queries), len(dev.documents), options.dev)

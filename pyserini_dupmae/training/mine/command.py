@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.files import user_cache
@@ -51,13 +53,20 @@ def mine(options: argparse.Namespace, output: PartedFile) -> None:
         scored = load_training_set(options.data, options.cache, options.negatives, options.scores)
         score_filter = ScoreFilter(scored, options.max_score_margin)
     selection = Selection(data, text_hashes(data.documents), options.skip, score_filter)
-    miner = Miner(searcher, data, selection, rows, options.depth, options.batch_size, options.threads)
-    output.write(_settings(options, miner), len(data.queries), miner.entries)
+    queries = _sample(len(data.queries), options.queries, options.seed)
+    miner = Miner(searcher, data, selection, rows, queries, options.depth, options.batch_size, options.threads)
+    output.write(_settings(options, miner), len(queries), miner.entries)
     searcher.close()
     if miner.unproved:
         logger.warning("the ranking of %d queries is not proved", miner.unproved)
     if score_filter is not None:
         logger.info("%d hits left out by score; %d had none", score_filter.dropped, score_filter.unknown)
+
+
+def _sample(available: int, wanted: int | None, seed: int) -> np.ndarray:
+    """The numbers of the queries to mine, rising: all, or so many at random."""
+    numbers = np.arange(available)
+    return numbers if wanted is None else np.sort(np.random.default_rng(seed).permutation(numbers)[:wanted])
 
 
 def _settings(options: argparse.Namespace, miner: Miner) -> dict[str, Any]:
@@ -67,6 +76,7 @@ def _settings(options: argparse.Namespace, miner: Miner) -> dict[str, Any]:
     filtered = selection.score_filter and selection.score_filter.scored
     scores = (filtered.positive_scores, filtered.negatives, filtered.negative_scores) if filtered else ()
     return named | {
+        "queries": hashlib.sha256(miner.queries.tobytes()).hexdigest(),
         "model": miner.searcher.encoder.identity.fingerprint,
         "index": hashlib.sha256(miner.rows.tobytes()).hexdigest(),
         "data": content_digest(data, data.positives, *scores),
@@ -84,6 +94,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
     add("--output", required=True, metavar="FILE", help="negatives to write: .jsonl or .jsonl.gz")
     add("--depth", type=positive_int, default=200, metavar="N", help="hits a query to choose from (default: 200)")
+    add("--queries", type=positive_int, metavar="N", help="mine for so many queries, drawn at random (default: all)")
+    add("--seed", type=int, default=0, help="of that draw (default: 0)")
     add("--mode", default="hybrid", help="hybrid (Eq. 12), or dense or sparse, a part of it alone (default: hybrid)")
     add("--skip", type=int, default=0, metavar="N", help="leave out the N hardest negatives (default: 0)")
     add("--negatives", type=Path, metavar="FILE", help="negatives that the teacher has scored: an earlier output")

@@ -19,25 +19,27 @@ if TYPE_CHECKING:
 
 @dataclass
 class Miner:
-    """Gives the negatives of each query of ``training_set``, from the ``depth`` best hits of ``searcher``.
+    """Gives the negatives of the queries of ``training_set`` that have the numbers ``queries``, in their order.
 
-    ``rows`` is what `rows_of_index` gives for the two. ``unproved`` counts the queries whose ranking is not proved.
+    They come from the ``depth`` best hits of ``searcher``; ``rows`` is what `rows_of_index` gives for the two.
+    ``unproved`` counts the queries whose ranking is not proved.
     """
 
     searcher: DupMAESearcher
     training_set: TrainingSet
     selection: Selection
     rows: np.ndarray
+    queries: np.ndarray
     depth: int
     batch_size: int
     threads: int
     unproved: int = field(default=0, init=False)
 
     def entries(self, part: range) -> Iterator[str]:
-        """A line of JSON for each query of ``part``, by its number."""
+        """A line of JSON for each query of ``part``, by its place in ``queries``."""
         data = self.training_set
         for start in range(part.start, part.stop, self.batch_size):
-            batch = range(start, min(start + self.batch_size, part.stop))
+            batch = self.queries[start : min(start + self.batch_size, part.stop)].tolist()
             rankings = self.searcher.rank([data.queries[query] for query in batch], self.depth, self.threads)
             for query, ranking in zip(batch, rankings, strict=True):
                 self.unproved += not ranking.proved

@@ -95,7 +95,8 @@ def _read(options: argparse.Namespace) -> CombinedTrainingSet:
             "source"
         )
     sources = zip(options.data, negatives, strict=True)
-    return CombinedTrainingSet([load_training_set(source, options.cache, file) for source, file in sources])
+    sets = [load_training_set(source, options.cache, file) for source, file in sources]
+    return CombinedTrainingSet(sets, mined=bool(options.negatives))
 
 
 def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:

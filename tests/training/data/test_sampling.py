@@ -145,3 +145,14 @@ def test_two_sources_may_have_the_same_docids(tmp_path, cache):
     assert combined.positives(0)[0].tolist() == [3, 4]
     assert combined.positives(3)[0].tolist() == [33, 34]
     assert combined.is_positive(3, np.array([3, 4, 33, 34])).tolist() == [False, False, True, True]
+
+
+def test_queries_without_negatives_are_left_out_where_they_are_needed(beir, cache, tmp_path, caplog):
+    mined = json_lines(tmp_path / "some.jsonl", [{"query_id": "q1", "negatives": ["d20"]}])
+    data = load_training_set(str(beir), cache, mined)
+    with caplog.at_level("INFO", "pyserini_dupmae"):
+        combined = CombinedTrainingSet([data], mined=True)
+    assert [combined.query(index) for index in range(len(combined))] == ["about q1"]
+    assert f"{len(data.queries) - 1} queries have no hard negative and are left out" in caplog.text
+    with pytest.raises(UserError, match=r"has no hard negatives; give those of training.mine with --negatives"):
+        CombinedTrainingSet([load_training_set(str(beir), cache)], mined=True)

@@ -103,6 +103,16 @@ def test_hits_that_the_teacher_puts_near_the_lowest_positive_are_left_out(
         assert bool(high) == (qid != "7")
 
 
+def test_a_sample_of_the_queries_has_the_negatives_of_all(
+    encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
+) -> None:
+    output = tmp_path / "some.jsonl"
+    main(_options(encoded, tiny_model_dir, source, output, "--queries", 5, "--seed", 3))
+    some, every = _mined(output), expected()
+    assert len(some) == 5
+    assert some == {qid: every[qid] for qid in every if qid in some}
+
+
 KILLED = "from pyserini_dupmae.training.mine import command; command.QUERIES_A_PART = 20; command.main()"
 
 
