@@ -171,6 +171,6 @@ def _keys(queries: np.ndarray, rows: np.ndarray, documents: Documents) -> np.nda
 
 
 def _places(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """The place of each of ``wanted`` (n,) in ``keys`` (m > 0,), which are ascending: (n,) int64, -1 where it is not."""
+    """The place of each of ``wanted`` (n,) in ``keys`` (m > 0,), which ascend: (n,) int64, -1 where it is not."""
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[places] == wanted, places, -1)
