@@ -9,7 +9,7 @@ from pyserini_dupmae.training.data.combined import CombinedTrainingSet
 from pyserini_dupmae.training.data.documents import Documents
 from pyserini_dupmae.training.data.sampling import Draw, EpochSampling
 from pyserini_dupmae.training.data.sources import SOURCE_HELP
-from pyserini_dupmae.training.data.training_set import TrainingSet, load_training_set
+from pyserini_dupmae.training.data.training_set import TrainingSet, load_training_set, load_training_sets
 
 __all__ = [
     "SOURCE_HELP",
@@ -19,4 +19,5 @@ __all__ = [
     "EpochSampling",
     "TrainingSet",
     "load_training_set",
+    "load_training_sets",
 ]

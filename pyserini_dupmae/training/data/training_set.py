@@ -82,6 +82,24 @@ def load_training_set(
     return TrainingSet(source, documents, **described, **{name: Ragged.load(folder, name) for name in arrays})
 
 
+def load_training_sets(
+    sources: Sequence[str], cache: Path, negatives: Sequence[Path] = (), scores: Sequence[Path] = ()
+) -> list[TrainingSet]:
+    """`load_training_set` of each source, with the files of ``negatives`` and ``scores`` in the sources' order.
+
+    Raises:
+        UserError: as there, or there are files, but not one for each source.
+    """
+    for name, files in (("negatives", negatives), ("scores", scores)):
+        if files and len(files) != len(sources):
+            raise UserError(
+                f"--{name} names {len(files)} files for {len(sources)} sources; give one for each --data, in its order"
+            )
+    nothing = [None] * len(sources)
+    beside = zip(sources, negatives or nothing, scores or nothing, strict=True)
+    return [load_training_set(source, cache, *files) for source, *files in beside]
+
+
 def _if_there(path: Path) -> Path | None:
     return path if path.exists() else None
 

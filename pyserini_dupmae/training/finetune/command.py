@@ -20,7 +20,13 @@ from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.training import outputs
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
-from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, EpochSampling, load_training_set
+from pyserini_dupmae.training.data import (
+    SOURCE_HELP,
+    CombinedTrainingSet,
+    EpochSampling,
+    load_training_set,
+    load_training_sets,
+)
 from pyserini_dupmae.training.finetune.batches import GroupCollator, Groups, Tokeniser
 from pyserini_dupmae.training.finetune.dev import METRICS, MODES, DevSet
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
@@ -102,9 +108,7 @@ def _data(
     options: argparse.Namespace, settings: FinetuneSettings, training: FinetuneArguments
 ) -> tuple[Groups, DevSet | None]:
     """What is trained on, and what is searched meanwhile."""
-    cache = Path(options.cache) if options.cache else user_cache() / "training"
-    beside = zip(options.data, _beside(options, "negatives"), _beside(options, "scores"), strict=True)
-    sets = [load_training_set(source, cache, negatives, scores) for source, negatives, scores in beside]
+    sets = load_training_sets(options.data, options.cache, options.negatives, options.scores)
     data = CombinedTrainingSet(sets, mined=options.stage == 2, scored=options.stage == 3)
     negatives = settings.group_size - 1 if options.stage > 1 else 0
     groups = Groups(data, EpochSampling(data, training.seed, negatives, settings.depth))
@@ -125,22 +129,10 @@ def _data(
         raise UserError(
             f"--metric_for_best_model must be one of {', '.join(measured)}, got {training.metric_for_best_model!r}"
         )
-    source = load_training_set(options.dev, cache)
+    source = load_training_set(options.dev, options.cache)
     dev = DevSet.sample(source, options.dev_queries, options.dev_documents, training.seed)
     logger.info("dev set: %d queries, %d documents of %s", len(dev.queries), len(dev.documents), options.dev)
     return groups, dev
-
-
-def _beside(options: argparse.Namespace, name: str) -> list[Path | None]:
-    """The files given for each source with ``--name``, None where there are none."""
-    files = getattr(options, name)
-    if not files:
-        return [None] * len(options.data)
-    if len(files) != len(options.data):
-        raise UserError(
-            f"--{name} names {len(files)} files for {len(options.data)} sources; give one for each --data, in its order"
-        )
-    return [Path(file) for file in files]
 
 
 def _parse(argv: Sequence[str] | None) -> tuple[FinetuneArguments, argparse.Namespace]:
@@ -148,8 +140,12 @@ def _parse(argv: Sequence[str] | None) -> tuple[FinetuneArguments, argparse.Name
     run.add_argument("--stage", type=int, choices=STAGES, required=True, help="Eq. 13, 14 or 15")
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a DupMAE model: folder or name")
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    run.add_argument("--negatives", nargs="+", default=[], metavar="FILE", help="hard negatives, a file a source")
-    run.add_argument("--scores", nargs="+", default=[], metavar="FILE", help="the teacher's scores, a file a source")
+    run.add_argument(
+        "--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="hard negatives, a file a source"
+    )
+    run.add_argument(
+        "--scores", nargs="+", type=Path, default=[], metavar="FILE", help="the teacher's scores, a file a source"
+    )
     run.add_argument("--dev", metavar="SOURCE", help="queries and documents to search every --eval_steps")
     run.add_argument("--dev-queries", type=positive_int, default=500, help="at most so many of them, at random")
     run.add_argument(
@@ -158,7 +154,9 @@ def _parse(argv: Sequence[str] | None) -> tuple[FinetuneArguments, argparse.Name
     run.add_argument(
         "--grad-cache", type=int, default=0, metavar="QUERIES", help="queries in memory at a time; 0: the whole batch"
     )
-    run.add_argument("--cache", metavar="DIR", help="where data is kept as it was read (default: in the user's cache)")
+    run.add_argument(
+        "--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"
+    )
     group = parser.add_argument_group("the objective (docs/finetuning.md)")
     group.add_argument("--preset", choices=PRESETS, default="default", help="defaults of the options below")
     add_options(group, FinetuneSettings)
@@ -169,6 +167,7 @@ def _started_with(
     options: argparse.Namespace, settings: FinetuneSettings, training: FinetuneArguments
 ) -> dict[str, Any]:
     """What decides a run's steps; resuming it with anything else would be another run."""
-    of_options = ("stage", "source", "data", "negatives", "scores", "dev", "dev_queries", "dev_documents")
+    of_options = ("stage", "source", "data", "dev", "dev_queries", "dev_documents")
     run = {name: getattr(options, name) for name in of_options} | {name: getattr(training, name) for name in OF_TRAINER}
+    run |= {name: [str(path) for path in getattr(options, name)] for name in ("negatives", "scores")}
     return run | asdict(settings)

@@ -82,13 +82,17 @@ class DevSet:
 
     @torch.inference_mode()
     def _search(self, model: FinetuneModel, tokenise: Callable[[list[str], bool], Texts], rows: range) -> Hits:
-        """The best `HITS` documents among ``rows`` for each query, which are all that the metrics look at."""
+        """The best `HITS` documents among ``rows`` for each query, which are all that the metrics look at.
+
+        Scores are in float32 also where the model runs in a shorter type, in which many would tie.
+        """
         cls, mu = (torch.cat(part) for part in zip(*self._represent(model, tokenise, self.queries, True), strict=True))
         hits: Hits = {mode: {query: {} for query in self.query_ids} for mode in MODES}
         longest_first = sorted(rows, key=lambda row: -len(self.documents[row]))
         batches = self._represent(model, tokenise, [self.documents[row] for row in longest_first], False)
         for number, (doc_cls, doc_mu) in enumerate(batches):
-            scores = score(Represented(cls, mu, doc_cls, *sparsify(doc_mu, model.config.top_k)))
+            with torch.autocast(cls.device.type, enabled=False):
+                scores = score(Represented(cls, mu, doc_cls, *sparsify(doc_mu, model.config.top_k)))
             batch = longest_first[number * TEXTS_A_BATCH :]
             for mode, name in MODES.items():
                 self._keep_best(hits[mode], getattr(scores, name), batch)

@@ -33,7 +33,7 @@ class EmbeddingTeacher:
             self.model = SentenceTransformer(name, device=str(device)).eval().requires_grad_(False)
         except (OSError, ValueError) as error:
             raise UserError(f"cannot load the embedding teacher {name!r}: {first_line(error)}") from None
-        width = self.model.get_sentence_embedding_dimension()
+        width = self.embed([""]).shape[1]
         if width != dim:
             raise UserError(f"the embeddings of {name!r} have {width} dimensions, but the model's [CLS] has {dim}")
 

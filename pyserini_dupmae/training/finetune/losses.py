@@ -33,7 +33,7 @@ def kl_divergence(scores: Tensor, teacher: Tensor) -> Tensor:
 
     That is how the authors' code averages: the gradients are those of `soft_cross_entropy` divided by G.
     """
-    return F.kl_div(scores.log_softmax(dim=1), teacher.log_softmax(dim=1), reduction="mean", log_target=True)
+    return F.kl_div(scores.log_softmax(dim=1), teacher.log_softmax(dim=1), reduction="none", log_target=True).mean()
 
 
 def margin_mse(scores: Tensor, teacher: Tensor) -> Tensor:

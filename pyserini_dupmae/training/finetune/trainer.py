@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import Trainer
+from transformers.trainer_utils import SaveStrategy
 
 from pyserini_dupmae.training.finetune import checkpoint
 from pyserini_dupmae.training.finetune.batches import Tokeniser
@@ -38,7 +39,7 @@ class FinetuneTrainer(Trainer):
         chunk: int,
         **kwargs: Any,
     ):
-        super().__init__(model=model, processing_class=model.dupmae.tokenizer, **kwargs)
+        super().__init__(model=model, **kwargs)
         self.model_accepts_loss_kwargs = False
         self.objective, self.dev, self.teacher, self.chunk = objective, dev, teacher, chunk
         args = self.args
@@ -120,6 +121,13 @@ class FinetuneTrainer(Trainer):
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """Whether this is the best so far; it is saved then, as only a checkpoint can be gone back to."""
+        best = super()._determine_best_metric(metrics, trial)
+        if best and self.args.load_best_model_at_end and self.args.save_strategy != SaveStrategy.NO:
+            self.control.should_save = True
+        return best
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         if self.args.should_save:  # one process of all

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def mine(options: argparse.Namespace, output: PartedFile) -> None:
     """Mine with parsed ``options`` and write ``output``; raises `UserError`."""
-    # The one part of training that searches: the others need neither Pyserini nor FAISS nor Java.
+    # Here, so that options are explained and refused where there is neither Pyserini nor FAISS nor Java.
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
     encoder = QueryModel.load(options.encoder, options.device, options.dtype)

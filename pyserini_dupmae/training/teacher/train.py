@@ -23,7 +23,7 @@ from pyserini_dupmae.files import user_cache, write_json
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training import outputs
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
-from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, load_training_set
+from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, load_training_sets
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
 from pyserini_dupmae.training.teacher.pairs import held_out_samples, split, training_pairs
 
@@ -58,7 +58,8 @@ def train(options: argparse.Namespace, training: TeacherArguments) -> None:
     set_seed(training.seed)
     model = new_cross_encoder(options.source, options.max_length)
     with training.main_process_first(desc="reading the data"):
-        data = _read(options)
+        sets = load_training_sets(options.data, options.cache, options.negatives)
+        data = CombinedTrainingSet(sets, mined=bool(options.negatives))
     trained_on, held_out = split(data, options.eval_queries, training.seed)
     pairs = training_pairs(data, trained_on, options.negatives_per_positive, options.depth, training.seed)
     logger.info("%d pairs of %d queries to train on, %d queries held out", len(pairs), len(trained_on), len(held_out))
@@ -85,18 +86,6 @@ def train(options: argparse.Namespace, training: TeacherArguments) -> None:
         record |= {library.__name__: library.__version__ for library in (torch, transformers, sentence_transformers)}
         write_json(output / RESULT, record)
         logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", output)
-
-
-def _read(options: argparse.Namespace) -> CombinedTrainingSet:
-    negatives = options.negatives or [None] * len(options.data)
-    if len(negatives) != len(options.data):
-        raise UserError(
-            f"{len(options.data)} sources, but {len(negatives)} files of negatives; the i-th file belongs to the i-th "
-            "source"
-        )
-    sources = zip(options.data, negatives, strict=True)
-    sets = [load_training_set(source, options.cache, file) for source, file in sources]
-    return CombinedTrainingSet(sets, mined=bool(options.negatives))
 
 
 def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:

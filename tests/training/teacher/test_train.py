@@ -114,7 +114,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     [
         (["--from", "/no/such/model"], "no model '/no/such/model'"),
         (["--max-length", "81"], "--max-length 81 does not fit: .* takes 80 tokens"),
-        (["--data", "/a", "/b"], "2 sources, but 1 files of negatives"),
+        (["--data", "/a", "/b"], "--negatives names 1 files for 2 sources"),
         (["--data", "/no/such/data"], "there is no training data '/no/such/data'"),
         (["--no-such-option", "1"], "--no-such-option"),
         (["--report_to", "nothing-known"], "nothing-known"),
