@@ -80,7 +80,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     teacher: Path, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed, whole = tmp_path / "killed.tsv", tmp_path / "whole.tsv"
-    command = [sys.executable, "-c", KILLED, *_options(teacher, task, killed)]
+    command = [sys.executable, "-c", KILLED, *_options(teacher, task, killed, "--batch-size", 1)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
     while process.poll() is None and not (tmp_path / "killed.tsv.parts" / "000000003").exists():
@@ -89,11 +89,11 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert process.wait() == -signal.SIGKILL
     assert not killed.exists()
     monkeypatch.setattr("pyserini_dupmae.training.teacher.score.QUERIES_A_PART", 1)
-    main(_options(teacher, task, killed))
-    main(_options(teacher, task, whole))
+    main(_options(teacher, task, killed, "--batch-size", 1))
+    main(_options(teacher, task, whole, "--batch-size", 1))
     assert killed.read_bytes() == whole.read_bytes()
     with pytest.raises(UserError, match="exists; give another --output"):
-        main(_options(teacher, task, whole))
+        main(_options(teacher, task, whole, "--batch-size", 1))
 
 
 def test_what_is_no_cross_encoder_is_refused(masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
