@@ -7,6 +7,7 @@ autocast's among them, PyTorch calls oneDNN itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -32,6 +33,16 @@ class FastLinear(TorchFunctionMode):
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         return (linear if func is torch_linear else func)(*args, **(kwargs or {}))
+
+
+def recomputed_alike(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a model's ``gradient_checkpointing_enable``, for one that is called within `FastLinear`.
+
+    What is computed again in the backward pass is outside that context, but must be as it was the first time.
+    """
+    given = kwargs.get("gradient_checkpointing_kwargs") or {}
+    alike = {"use_reentrant": False, "context_fn": lambda: (nullcontext(), FastLinear())}
+    return kwargs | {"gradient_checkpointing_kwargs": given | alike}
 
 
 class _Linear(torch.autograd.Function):

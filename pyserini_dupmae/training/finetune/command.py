@@ -152,7 +152,11 @@ def _parse(argv: Sequence[str] | None) -> tuple[FinetuneArguments, argparse.Name
         "--dev-documents", type=positive_int, default=10_000, help="the relevant documents and others, so many in all"
     )
     run.add_argument(
-        "--grad-cache", type=int, default=0, metavar="QUERIES", help="queries in memory at a time; 0: the whole batch"
+        "--grad-cache",
+        type=positive_int,
+        default=0,
+        metavar="QUERIES",
+        help="queries in memory at a time (default: those of the whole batch)",
     )
     run.add_argument(
         "--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"

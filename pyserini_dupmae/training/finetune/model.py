@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from pyserini_dupmae.modeling.linear import FastLinear
+from pyserini_dupmae.modeling.linear import FastLinear, recomputed_alike
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.representation import activate, sparsify
 from pyserini_dupmae.training.kernels import vocabulary_max_pool
@@ -56,4 +56,4 @@ class FinetuneModel(nn.Module):
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""
-        self.dupmae.gradient_checkpointing_enable(**kwargs)
+        self.dupmae.gradient_checkpointing_enable(**recomputed_alike(kwargs))

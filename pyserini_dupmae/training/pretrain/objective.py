@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from pyserini_dupmae.modeling.linear import FastLinear
+from pyserini_dupmae.modeling.linear import FastLinear, recomputed_alike
 from pyserini_dupmae.training.kernels import linear_cross_entropy, vocabulary_max_pool
 from pyserini_dupmae.training.pretrain.backbone import embed, transform
 from pyserini_dupmae.training.pretrain.collator import NOT_PREDICTED
@@ -138,7 +138,7 @@ class PretrainModel(nn.Module):
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""
-        self.lm.gradient_checkpointing_enable(**kwargs)
+        self.lm.gradient_checkpointing_enable(**recomputed_alike(kwargs))
 
 
 def ordinary_positions(attention_mask: Tensor) -> Tensor:
