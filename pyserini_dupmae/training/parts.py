@@ -50,7 +50,7 @@ class PartedFile:
         Raises:
             UserError: parts of other settings are there, and ``overwrite`` was not given.
         """
-        self._begin({**settings, "queries": queries, "part_size": self.size})
+        self._begin({"queries": queries, "part_size": self.size, **settings})
         parts = [range(start, min(start + self.size, queries)) for start in range(0, queries, self.size)]
         waiting = [part for part in parts if not self._file(part).exists()]
         done = queries - sum(map(len, waiting))

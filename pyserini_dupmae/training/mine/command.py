@@ -76,7 +76,7 @@ def _settings(options: argparse.Namespace, miner: Miner) -> dict[str, Any]:
     filtered = selection.score_filter and selection.score_filter.scored
     scores = (filtered.positive_scores, filtered.negatives, filtered.negative_scores) if filtered else ()
     return named | {
-        "queries": hashlib.sha256(miner.queries.tobytes()).hexdigest(),
+        "sample": hashlib.sha256(miner.queries.tobytes()).hexdigest(),
         "model": miner.searcher.encoder.identity.fingerprint,
         "index": hashlib.sha256(miner.rows.tobytes()).hexdigest(),
         "data": content_digest(data, data.positives, *scores),

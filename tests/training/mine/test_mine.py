@@ -113,13 +113,13 @@ def test_a_sample_of_the_queries_has_the_negatives_of_all(
     assert some == {qid: every[qid] for qid in every if qid in some}
 
 
-KILLED = "from pyserini_dupmae.training.mine import command; command.QUERIES_A_PART = 20; command.main()"
+KILLED = "from pyserini_dupmae.training.mine import command; command.QUERIES_A_PART = 10; command.main()"
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(
     encoded: Path, tiny_model_dir: Path, corpus: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queries = {str(number): " ".join(text.split()[:6]) for number, (_, text) in enumerate(corpus) if text}
+    queries = {str(number): " ".join(text.split()[:6]) for number, (_, text) in enumerate(corpus[:150])}
     positives = {qid: [corpus[int(qid)][0]] for qid in queries}
     source = write_source(tmp_path / "beir", corpus, queries, positives)
     killed, whole = tmp_path / "killed.jsonl.gz", tmp_path / "whole.jsonl.gz"
@@ -130,16 +130,18 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
         *_options(encoded, tiny_model_dir, source, killed, "--batch-size", 1, "--threads", 1),
     ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while process.poll() is None and not (tmp_path / "killed.jsonl.gz.parts" / "000000040").exists():
+    while process.poll() is None and not (tmp_path / "killed.jsonl.gz.parts" / "000000020").exists():
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not killed.exists()
-    monkeypatch.setattr("pyserini_dupmae.training.mine.command.QUERIES_A_PART", 20)
+    monkeypatch.setattr("pyserini_dupmae.training.mine.command.QUERIES_A_PART", 10)
     with pytest.raises(UserError, match="was begun with depth 200, but this command has 100"):
         main(_options(encoded, tiny_model_dir, source, killed, "--depth", 100))
-    main(_options(encoded, tiny_model_dir, source, killed))
-    main(_options(encoded, tiny_model_dir, source, whole))
+    with pytest.raises(UserError, match="was begun with queries 150, but this command has 149"):
+        main(_options(encoded, tiny_model_dir, source, killed, "--queries", 149))
+    main(_options(encoded, tiny_model_dir, source, killed, "--batch-size", 7, "--threads", 1))
+    main(_options(encoded, tiny_model_dir, source, whole, "--threads", 2))
     assert killed.read_bytes() == whole.read_bytes()
 
 
