@@ -12,12 +12,14 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.files import atomic_path
 from pyserini_dupmae.log import logger
+from pyserini_dupmae.modeling.initialise import MASKED_LM_HEADS
+from pyserini_dupmae.modeling.loading import quiet_transformers
 from pyserini_dupmae.training.pretrain.backbone import require_supported
 from pyserini_dupmae.training.pretrain.objective import PretrainModel
 from pyserini_dupmae.training.pretrain.settings import PretrainSettings
@@ -41,11 +43,13 @@ def load_model(name: str, settings: PretrainSettings, from_scratch: bool = False
     if from_scratch:
         return PretrainModel(AutoModelForMaskedLM.from_config(config), settings)
     try:
-        lm, info = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True)
+        with quiet_transformers():
+            lm, info = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"cannot load the weights of {name!r}: {str(error).splitlines()[0]}") from None
-    if info["missing_keys"]:
-        logger.info("newly initialised, since %s has none: %s", name, ", ".join(sorted(info["missing_keys"])))
+    if missing := sorted(info["missing_keys"]):
+        logger.info("newly initialised, since %s has none: %s", name, ", ".join(missing))
+        _pass_through(lm, missing)
     model = PretrainModel(lm, settings)
     beside = Path(name) / BESIDE
     if beside.exists():
@@ -53,6 +57,13 @@ def load_model(name: str, settings: PretrainSettings, from_scratch: bool = False
     elif settings.decodes_cls or settings.own_projection:
         logger.info("no %s beside the encoder: the decoder starts anew", BESIDE)
     return model
+
+
+def _pass_through(lm: PreTrainedModel, missing: list[str]) -> None:
+    """Let a head that a checkpoint lacks begin as the identity: its tied decoder then knows most tokens at once."""
+    dense = MASKED_LM_HEADS[lm.config.model_type].dense
+    if f"{dense}.weight" in missing:
+        nn.init.eye_(lm.get_submodule(dense).weight)
 
 
 def load_tokenizer(name: str) -> Any:

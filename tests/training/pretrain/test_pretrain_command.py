@@ -19,8 +19,9 @@ from transformers import AutoTokenizer, BertForMaskedLM
 
 from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.modeling.initialise import initialise
+from pyserini_dupmae.training.pretrain.checkpoint import load_model
 from pyserini_dupmae.training.pretrain.command import main
-from pyserini_dupmae.training.pretrain.settings import METHODS
+from pyserini_dupmae.training.pretrain.settings import METHODS, PRESETS
 
 MODULE = "pyserini_dupmae.training.pretrain"
 COMMON = ["--max-length", "34", "--eval-documents", "20", "--per_device_train_batch_size", "8", "--logging_steps", "1"]
@@ -243,3 +244,17 @@ def test_a_mistake_on_the_command_line_exits_with_status_2(masked_lm_dir: Path, 
     assert process.returncode == 2
     assert printed.splitlines()[-1].startswith(f"error: {bad}:2: not JSON")
     assert "Traceback" not in printed
+
+
+def test_a_head_that_the_checkpoint_lacks_begins_as_the_identity(
+    masked_lm_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    BertForMaskedLM.from_pretrained(masked_lm_dir).bert.save_pretrained(tmp_path)
+    with caplog.at_level("INFO", "pyserini_dupmae"):
+        lm = load_model(str(tmp_path), PRESETS["released"]).lm
+    assert "newly initialised" in caplog.text
+    head, width = lm.cls.predictions.transform, lm.config.hidden_size
+    assert torch.equal(head.dense.weight, torch.eye(width))
+    assert not head.dense.bias.any()
+    kept = load_model(str(masked_lm_dir), PRESETS["released"]).lm.cls.predictions.transform.dense.weight
+    assert torch.equal(kept, BertForMaskedLM.from_pretrained(masked_lm_dir).cls.predictions.transform.dense.weight)
