@@ -154,9 +154,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[FinetuneArguments, argparse.Name
     run.add_argument(
         "--grad-cache",
         type=positive_int,
-        default=0,
         metavar="QUERIES",
-        help="queries in memory at a time (default: those of the whole batch)",
+        help="queries in memory at a time; without it those of the whole batch",
     )
     run.add_argument(
         "--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"

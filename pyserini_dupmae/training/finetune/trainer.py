@@ -26,7 +26,7 @@ from pyserini_dupmae.training.order import EpochSampler, SetEpoch
 class FinetuneTrainer(Trainer):
     """Trains a `FinetuneModel` on `Groups`.
 
-    The loss is that of the joined batch of all processes. With ``chunk`` > 0 queries (and their documents) are taken
+    The loss is that of the joined batch of all processes. With a ``chunk`` queries (and their documents) are taken
     that many at a time (GradCache); the loss and its gradients are the same.
     """
 
@@ -36,7 +36,7 @@ class FinetuneTrainer(Trainer):
         objective: Objective,
         dev: DevSet | None,
         teacher: EmbeddingTeacher | None,
-        chunk: int,
+        chunk: int | None,
         **kwargs: Any,
     ):
         super().__init__(model=model, **kwargs)

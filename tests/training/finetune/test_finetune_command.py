@@ -1,0 +1,165 @@
+"""The command in this process, on a tiny model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.modeling.initialise import initialise
+from pyserini_dupmae.modeling.loading import load_model
+from pyserini_dupmae.training.arguments import RunArguments
+from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling
+from pyserini_dupmae.training.finetune.batches import Group, GroupCollator, Groups, Tokeniser
+from pyserini_dupmae.training.finetune.command import main
+from pyserini_dupmae.training.finetune.model import FinetuneModel
+from pyserini_dupmae.training.finetune.objective import Objective
+from pyserini_dupmae.training.finetune.settings import FinetuneSettings
+from pyserini_dupmae.training.finetune.trainer import FinetuneTrainer
+
+from .conftest import TRAIN, Task, logged, record, weights
+
+EPOCHS = 8
+
+
+@pytest.fixture(scope="module")
+def trained(masked_lm_dir: Path, task: Task, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """The output folder of each stage, from a new model."""
+    folders = {stage: tmp_path_factory.mktemp("trained") / str(stage) for stage in (1, 2, 3)}
+    start = tmp_path_factory.mktemp("models") / "new"
+    sizes = {"cls_dim": 16, "top_k": 24, "query_max_length": 16, "doc_max_length": 32}
+    initialise(str(masked_lm_dir), ot_head="mlm", **sizes).save_pretrained(start)
+    common = ["--num_train_epochs", EPOCHS, "--learning_rate", 0.01, "--preset", "paper"]
+    dev = ["--dev", f"{task.source}:dev", "--eval_steps", 8, "--save_steps", 16]
+    main(task.options(1, start, folders[1], *common, *dev, "--report_to", "tensorboard"))
+    main(task.options(2, start, folders[2], *common, "--save_steps", 7, "--bf16"))
+    distil = ["--distillation", "margin-mse", "--cls-weight", 0.5, "--sparsity", "l1", "--gradient_checkpointing"]
+    main(task.options(3, start, folders[3], *common, *distil, "--grad-cache", 3))
+    return folders
+
+
+def test_each_stage_learns(trained: dict[int, Path]) -> None:
+    parts = {1: {"sum"}, 2: {"sum"}, 3: {"sum", "cls", "query_sparsity", "doc_sparsity"}}
+    for stage, folder in trained.items():
+        losses = logged(folder, "loss")
+        assert len(losses) == record(folder)["steps"] == EPOCHS * (TRAIN // 8)
+        assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4]), stage
+        last = [entry for entry in record(folder)["history"] if "loss" in entry][-1]
+        assert {key.removeprefix("loss_") for key in last if key.startswith("loss_")} == parts[stage]
+        assert last["loss"] == pytest.approx(sum(last[f"loss_{part}"] for part in parts[stage]))
+    assert list(trained[1].rglob("events.out.tfevents*"))
+    assert record(trained[2])["metrics"] == {}
+
+
+def test_the_result_is_a_model_that_encodes(trained: dict[int, Path], corpus_file: Path, tmp_path: Path) -> None:
+    for folder in trained.values():
+        found = load_model(str(folder)).model.encode_texts(["value list"])
+        assert torch.isfinite(found.cls).all()
+        assert found.weights.max() > 0
+    command = [sys.executable, "-m", "pyserini_dupmae.encode", "input", "--corpus", str(corpus_file)]
+    command += ["output", "--embeddings", str(tmp_path / "out"), "--store-only"]
+    command += ["encoder", "--encoder", str(trained[3])]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_the_dev_set_is_searched_and_the_best_checkpoint_is_what_is_left(
+    tiny_model_dir: Path, task: Task, tmp_path: Path
+) -> None:
+    """A rate at which the model is soon worse; its best step is not one at which a checkpoint is due anyway."""
+    more = ["--learning_rate", 0.02, "--lr_scheduler_type", "constant", "--warmup_steps", 0, "--temperature", 20]
+    more += ["--dev", f"{task.source}:dev", "--eval_steps", 3, "--save_steps", 12, "--max_steps", 24]
+    main(task.options(1, tiny_model_dir, tmp_path, *more))
+    found = {entry["step"]: entry for entry in record(tmp_path)["history"] if "eval_hybrid_mrr@10" in entry}
+    assert list(found) == list(range(0, 25, 3))
+    scores = {step: entry["eval_hybrid_mrr@10"] for step, entry in found.items() if step}
+    best = max(scores, key=scores.__getitem__)
+    assert record(tmp_path)["best_step"] == best
+    assert best % 12
+    saved, of_best, last = (weights(tmp_path / name) for name in (".", f"checkpoint-{best}", "checkpoint-24"))
+    assert all(torch.equal(value, of_best[name]) for name, value in saved.items())
+    assert not all(torch.equal(value, last[name]) for name, value in saved.items())
+    assert record(tmp_path)["metrics"]["eval_hybrid_mrr@10"] == scores[best]
+    for mode in ("cls", "ot", "hybrid"):
+        assert {f"eval_{mode}_mrr@10", f"eval_{mode}_ndcg@10"} <= found[3].keys()
+
+
+class _Seen(Groups):
+    """Remembers what was asked for."""
+
+    def __init__(self, data: CombinedTrainingSet, sampling: EpochSampling):
+        super().__init__(data, sampling)
+        self.keys: list[int] = []
+
+    def __getitem__(self, key: int) -> Group:
+        self.keys.append(key)
+        return super().__getitem__(key)
+
+
+def test_every_epoch_asks_for_its_own_draws_of_every_query(tiny_model_dir: Path, task: Task, tmp_path: Path) -> None:
+    data = CombinedTrainingSet([task.load()])
+
+    def train(epochs: int, resume: bool) -> list[list[int]]:
+        groups, model = _Seen(data, EpochSampling(data, 0, 2)), load_model(str(tiny_model_dir)).model
+        options = {"num_train_epochs": epochs, "eval_strategy": "no", "eval_on_start": False, "use_cpu": True}
+        training = RunArguments(str(tmp_path), save_steps=4, per_device_train_batch_size=8, report_to=[], **options)
+        trainer = FinetuneTrainer(
+            FinetuneModel(model),
+            Objective(2, FinetuneSettings()),
+            None,
+            None,
+            None,
+            args=training,
+            train_dataset=groups,
+            data_collator=GroupCollator(Tokeniser(model)),
+        )
+        trainer.train(resume_from_checkpoint=resume)
+        return [groups.keys[start : start + TRAIN] for start in range(0, len(groups.keys), TRAIN)]
+
+    first, second = train(2, False)
+    assert sorted(first) == list(range(TRAIN))
+    assert sorted(second) == list(range(TRAIN, 2 * TRAIN))
+    assert [key - TRAIN for key in second] != first  # another order
+    (third,) = train(3, True)
+    assert sorted(third) == list(range(2 * TRAIN, 3 * TRAIN))
+
+
+@pytest.mark.parametrize(
+    ("stage", "changed", "message"),
+    [
+        (1, ["--from", "/no/such/model"], "no model '/no/such/model'"),
+        (1, ["--data", "/no/such/data"], "there is no training data '/no/such/data'"),
+        (1, ["--negatives", "a.jsonl", "b.jsonl"], "--negatives names 2 files for 1 sources; give one for each --data"),
+        (3, ["--scores", "a.tsv", "b.tsv"], "--scores names 2 files for 1 sources; give one for each --data"),
+        (1, ["--per_device_train_batch_size", "33"], "32 queries do not fill one batch of 33; give a smaller"),
+        (1, ["--embedding-teacher", "/no/such/teacher"], "cannot load the embedding teacher '/no/such/teacher'"),
+        (1, ["--temperature", "0"], "temperature must be from 0.0001"),
+        (1, ["--dev", "/no/such/dev"], "there is no training data '/no/such/dev'"),
+        (1, ["--dev", "{source}:dev", "--metric_for_best_model", "mrr"], "must be one of cls_mrr@10, cls_ndcg@10"),
+        (1, ["--no-such-option", "1"], "--no-such-option"),
+        (1, ["--report_to", "nothing-known"], "nothing-known"),
+    ],
+)
+def test_a_users_mistake_is_one_line(
+    stage: int, changed: list[str], message: str, tiny_model_dir: Path, task: Task, tmp_path: Path
+) -> None:
+    given = [word.format(source=task.source) for word in changed]
+    with pytest.raises(UserError) as raised:
+        main(task.options(stage, tiny_model_dir, tmp_path / "out", *given))
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_what_a_stage_needs_is_named(tiny_model_dir: Path, masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no hard negatives; give those of training\.mine with --negatives"):
+        main([*task.options(1, tiny_model_dir, tmp_path), "--stage", "2"])
+    with pytest.raises(UserError, match=r"distillation needs the teacher's scores of .*give them with --scores"):
+        main([*task.options(2, tiny_model_dir, tmp_path), "--stage", "3"])
+    with pytest.raises(UserError, match=f"python -m pyserini_dupmae.init --from {masked_lm_dir}"):
+        main(task.options(1, masked_lm_dir, tmp_path))
