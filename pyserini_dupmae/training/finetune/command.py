@@ -8,14 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-from transformers import set_seed
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, first_line
-from pyserini_dupmae.files import user_cache, write_json
+from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.files import user_cache
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.training import outputs
@@ -67,18 +64,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def finetune(options: argparse.Namespace, settings: FinetuneSettings, training: FinetuneArguments) -> None:
     """Run one stage and write the model to ``training.output_dir``; raises `UserError`."""
-    output = Path(training.output_dir)
-    started_with = _started_with(options, settings, training)
-    with training.main_process_first(desc="looking at the output folder"):
-        resumed = outputs.resume_from(output, started_with, options.resume, options.overwrite)
-    set_seed(training.seed)
+    run = outputs.Run(training, options, _started_with(options, settings, training), RESULT)
     dupmae = load_model(options.source).model
     groups, dev = _data(options, settings, training)
     teacher = None
     if settings.embedding_teacher:
         teacher = EmbeddingTeacher(settings.embedding_teacher, dupmae.config.cls_dim, training.device)
-    try:
-        trainer = FinetuneTrainer(
+
+    def trainer() -> FinetuneTrainer:
+        return FinetuneTrainer(
             FinetuneModel(dupmae),
             Objective(options.stage, settings),
             dev,
@@ -89,19 +83,9 @@ def finetune(options: argparse.Namespace, settings: FinetuneSettings, training: 
             eval_dataset=groups if dev else None,  # the Trainer asks for one; `evaluate` searches ``dev``
             data_collator=GroupCollator(Tokeniser(dupmae), with_texts=teacher is not None),
         )
-    except (ValueError, RuntimeError, ImportError) as error:  # options the Trainer refuses, a reporter that is missing
-        raise UserError(first_line(error)) from error
-    if trainer.is_world_process_zero():
-        write_json(output / outputs.RUN, started_with)
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    metrics = trainer.evaluate() if dev else {}
-    trainer.save_model()
-    if trainer.is_world_process_zero():
-        record = {"run": started_with, "steps": trainer.state.global_step, "metrics": metrics}
-        record |= {"best_step": trainer.state.best_global_step, "history": trainer.state.log_history}
-        record |= {"torch": torch.__version__, "transformers": transformers.__version__}
-        write_json(output / RESULT, record)
-        logger.info("done; next: python -m pyserini_dupmae.encode ... encoder --encoder %s", output)
+
+    if run.complete(trainer, evaluates=dev is not None):
+        logger.info("done; next: python -m pyserini_dupmae.encode ... encoder --encoder %s", run.output)
 
 
 def _data(

@@ -8,14 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-from transformers import TrainingArguments, set_seed
+from transformers import TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import write_json
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training import outputs
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
@@ -51,37 +48,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: TrainingArguments) -> None:
     """Run pre-training and write the result to ``training.output_dir``; raises `UserError`."""
-    output = Path(training.output_dir)
-    started_with = _started_with(options, settings, training)
-    with training.main_process_first(desc="looking at the output folder"):
-        resumed = outputs.resume_from(output, started_with, options.resume, options.overwrite, keep=(TOKENS,))
-    set_seed(training.seed)
+    run = outputs.Run(training, options, _started_with(options, settings, training), RESULT, keep=(TOKENS,))
     model = checkpoint.load_model(options.source, settings, options.from_scratch)
     tokenizer = checkpoint.load_tokenizer(options.source)
     collator = PretrainCollator(settings, Specials.of(tokenizer), model.config.vocab_size, training.seed)
     corpus = Corpus(tuple(options.data), _max_length(options, model), options.min_tokens, tuple(options.fields))
     with training.main_process_first(desc="tokenising"):
-        files = tokenise(corpus, tokenizer, model.config.vocab_size, Path(options.cache or output / TOKENS))
+        files = tokenise(corpus, tokenizer, model.config.vocab_size, Path(options.cache or run.output / TOKENS))
     train, held_out = hold_out(files, options.eval_documents, training.seed)
     if held_out is None:
         training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
     logger.info("%d segments to train on, %d held out", len(train), len(held_out or ()))
     data = {"train_dataset": train, "eval_dataset": held_out, "data_collator": collator}
-    try:
-        trainer = PretrainTrainer(model, tokenizer, args=training, **data)
-    except (ValueError, RuntimeError, ImportError) as error:  # options the Trainer refuses, a reporter that is missing
-        raise UserError(str(error).splitlines()[0]) from error
-    if trainer.is_world_process_zero():
-        write_json(output / outputs.RUN, started_with)
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    losses = trainer.evaluate() if held_out else {}
-    trainer.save_model()
-    if trainer.is_world_process_zero():
-        record = {"run": started_with, "steps": trainer.state.global_step, "losses": losses}
-        record |= {"history": trainer.state.log_history}
-        record |= {"torch": torch.__version__, "transformers": transformers.__version__}
-        write_json(output / RESULT, record)
-        logger.info("done; next: python -m pyserini_dupmae.init --from %s --output DIR", output)
+    if run.complete(lambda: PretrainTrainer(model, tokenizer, args=training, **data), evaluates=held_out is not None):
+        logger.info("done; next: python -m pyserini_dupmae.init --from %s --output DIR", run.output)
 
 
 def _parse(argv: Sequence[str] | None) -> tuple[PretrainArguments, argparse.Namespace]:

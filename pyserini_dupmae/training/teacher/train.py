@@ -9,17 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import sentence_transformers
-import torch
-import transformers
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
-from transformers import set_seed
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, first_line
-from pyserini_dupmae.files import user_cache, write_json
+from pyserini_dupmae.files import user_cache
 from pyserini_dupmae.log import logger
 from pyserini_dupmae.training import outputs
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
@@ -51,11 +47,7 @@ def main(argv: Sequence[str]) -> None:
 
 def train(options: argparse.Namespace, training: TeacherArguments) -> None:
     """Train a cross-encoder and write it to ``training.output_dir``; raises `UserError`."""
-    output = Path(training.output_dir)
-    started_with = _started_with(options, training)
-    with training.main_process_first(desc="looking at the output folder"):
-        resumed = outputs.resume_from(output, started_with, options.resume, options.overwrite)
-    set_seed(training.seed)
+    run = outputs.Run(training, options, _started_with(options, training), RESULT)
     model = new_cross_encoder(options.source, options.max_length)
     with training.main_process_first(desc="reading the data"):
         sets = load_training_sets(options.data, options.cache, options.negatives)
@@ -71,21 +63,12 @@ def train(options: argparse.Namespace, training: TeacherArguments) -> None:
         )
     else:
         training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
-    try:
-        trainer = CrossEncoderTrainer(model, training, pairs, loss=BinaryCrossEntropyLoss(model), evaluator=evaluator)
-    except (ValueError, RuntimeError, ImportError) as error:  # options the Trainer refuses, a reporter that is missing
-        raise UserError(first_line(error)) from error
-    if trainer.is_world_process_zero():
-        write_json(output / outputs.RUN, started_with)
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    metrics = trainer.evaluate() if evaluator else {}
-    trainer.save_model()
-    if trainer.is_world_process_zero():
-        record = {"run": started_with, "steps": trainer.state.global_step, "metrics": metrics}
-        record |= {"history": trainer.state.log_history}
-        record |= {library.__name__: library.__version__ for library in (torch, transformers, sentence_transformers)}
-        write_json(output / RESULT, record)
-        logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", output)
+
+    def trainer() -> CrossEncoderTrainer:
+        return CrossEncoderTrainer(model, training, pairs, loss=BinaryCrossEntropyLoss(model), evaluator=evaluator)
+
+    if run.complete(trainer, evaluator is not None, libraries=(sentence_transformers,)):
+        logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", run.output)
 
 
 def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:
