@@ -26,6 +26,9 @@ from pyserini_dupmae.files import remove, write_json
 from pyserini_dupmae.workflow.digests import Digest, differences, digest
 from pyserini_dupmae.workflow.provenance import environment
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # opened here, since a forked process must not
+
 
 class StepError(Exception):
     """A step's command ended with an error, or what it would use is not what it was; the message says which."""
@@ -227,7 +230,7 @@ def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},  # in the order in which it prints them
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        preexec_fn=_end_with_parent if LIBC else None,
     ) as process:
         for chunk in iter(lambda: process.stdout.read1(), b""):
             log.write(chunk)
@@ -240,8 +243,7 @@ def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
 
 def _end_with_parent() -> None:
     """A command whose parent was killed must not go on writing where the next run does."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _python() -> str:

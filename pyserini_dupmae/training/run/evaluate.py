@@ -24,8 +24,7 @@ from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
 from pyserini_dupmae.reproduce.prepare import main as prepare
 from pyserini_dupmae.search.__main__ import main as search
 from pyserini_dupmae.training.data.sources import SOURCE_HELP, Source, find_source
-
-METRICS = ("nDCG@10", "MRR@10")
+from pyserini_dupmae.training.run.results import METRICS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,8 +71,7 @@ def label(source: Source) -> str:
 def encoded(source: Source, options: argparse.Namespace) -> Path:
     """Encode the documents of ``source``, unless that is done; the folder with their indexes."""
     index = options.output / "index" / label(source)
-    corpus = source.corpus[0]
-    documents = ["--corpus", str(corpus.parent)] if isinstance(corpus, Path) else ["--ir-dataset", str(source.qrels)]
+    documents = ["--ir-dataset", str(source.qrels)] if source.topics is None else ["--corpus", str(source.corpus)]
     encode(["input", *documents, "output", "--embeddings", str(index), "--resume", "encoder", *model(options)])
     return index
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.files import atomic_path
-from pyserini_dupmae.training.run.language import SUFFIXES, Document, Language
+from pyserini_dupmae.training.run.language import Document, Language
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-HIDDEN_SIZE, LAYERS, HEADS, POSITIONS = 64, 2, 4, 64
+HIDDEN_SIZE, LAYERS, HEADS, POSITIONS = 128, 2, 4, 64
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--output", type=Path, required=True, metavar="DIR", help="folder to write; replaced if it exists")
     add("--seed", type=int, default=0, help="of everything that is made up (default: 0)")
-    add("--documents", type=positive_int, default=600, help="default: 600")
+    add("--documents", type=positive_int, default=400, help="default: 400")
     add("--train-queries", type=positive_int, default=2000, help="default: 2000")
     add("--dev-queries", type=positive_int, default=100, help="default: 100")
     add("--passages", type=positive_int, default=2000, help="lines of text.txt (default: 2000)")
@@ -61,14 +61,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _write_split(
     path: Path, split: str, count: int, language: Language, documents: dict[str, Document]
 ) -> list[tuple[str, str]]:
-    """Write the judgements of ``count`` queries: a document answers a query when it is about all that is asked for."""
+    """Write the judgements of ``count`` queries: what answers a query are the documents about the same concepts."""
     queries, lines = [], ["query-id\tcorpus-id\tscore\n"]
     for number in range(count):
         asked_for = language.random.choice(list(documents.values()))
-        concepts, text = language.query(asked_for)
-        queries.append((f"{split}{number}", text))
+        queries.append((f"{split}{number}", language.query(asked_for)))
         for docid, document in documents.items():
-            if document.topic == asked_for.topic and concepts <= document.concepts:
+            if (document.topic, document.concepts) == (asked_for.topic, asked_for.concepts):
                 lines.append(f"{split}{number}\t{docid}\t1\n")
     path.write_text("".join(lines), encoding="utf-8")
     return queries
@@ -82,8 +81,9 @@ def _write_jsonl(path: Path, texts: Iterable[tuple[str, str]]) -> None:
 def _write_model(folder: Path, language: Language) -> None:
     from transformers import BertConfig, BertTokenizer
 
-    pieces = [*string.ascii_lowercase, ".", *(f"##{piece}" for piece in (*string.ascii_lowercase, *SUFFIXES[1:]))]
-    vocabulary = {token: number for number, token in enumerate([*SPECIAL_TOKENS, *pieces, *language.stems])}
+    pieces = [*string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
+    tokens = [*SPECIAL_TOKENS, ".", *pieces, *language.vocabulary]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
     BertTokenizer(vocab=vocabulary, model_max_length=POSITIONS).save_pretrained(folder)
     BertConfig(
         vocab_size=len(vocabulary),
@@ -92,6 +92,8 @@ def _write_model(folder: Path, language: Language) -> None:
         num_attention_heads=HEADS,
         intermediate_size=4 * HIDDEN_SIZE,
         max_position_embeddings=POSITIONS,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
         architectures=["BertForMaskedLM"],
     ).save_pretrained(folder)
 

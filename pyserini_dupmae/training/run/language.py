@@ -1,7 +1,7 @@
 """A small language with structure to learn, the same for the same seed.
 
 A topic has concepts, and each concept has two words that mean the same. Documents are about a few concepts of one topic
-and mostly use the one word, queries ask for some of the concepts and mostly use the other, so that matching words alone
+and mostly use the one word, queries ask for the same concepts and mostly use the other, so that matching words alone
 finds little; which two words are one concept can be learnt from queries and their documents, and which words are of one
 topic from text alone. Words that mean nothing stand between, the same ones in all topics.
 """
@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
-SUFFIXES = ("s", "en")
-TOPICS, CONCEPTS_OF_TOPIC, FILLERS = 10, 10, 30
-CONCEPTS_OF_DOCUMENT, CONCEPTS_OF_QUERY = 4, 3
+TOPICS, CONCEPTS_OF_TOPIC, FILLERS = 8, 8, 24
+CONCEPTS_OF_DOCUMENT = 4
 OWN_WORD = 0.85
 """How often a document, or a query, uses the word that is its own."""
 
@@ -45,18 +44,17 @@ class Language:
     def of_seed(cls, seed: int) -> Language:
         """Make up the words."""
         random = Random(seed)
-        stems = set()
-        while len(stems) < 2 * TOPICS * CONCEPTS_OF_TOPIC + FILLERS:
-            stems.add("".join(random.choice(CONSONANTS) + random.choice(VOWELS) for _ in range(random.choice((2, 3)))))
-        shuffled = sorted(stems)
-        random.shuffle(shuffled)
-        stem = iter(shuffled)
-        words = [[(next(stem), next(stem)) for _ in range(CONCEPTS_OF_TOPIC)] for _ in range(TOPICS)]
-        return cls(random, words, list(stem))
+        made: dict[str, None] = {}  # a set in the order in which they were made
+        while len(made) < 2 * TOPICS * CONCEPTS_OF_TOPIC + FILLERS:
+            syllables = (random.choice(CONSONANTS) + random.choice(VOWELS) for _ in range(random.choice((2, 3))))
+            made["".join(syllables)] = None
+        word = iter(made)
+        words = [[(next(word), next(word)) for _ in range(CONCEPTS_OF_TOPIC)] for _ in range(TOPICS)]
+        return cls(random, words, list(word))
 
     @property
-    def stems(self) -> list[str]:
-        """Every word, without the suffixes that it may have in a text."""
+    def vocabulary(self) -> list[str]:
+        """Every word, in the order of the alphabet."""
         return sorted([*self.fillers, *(word for topic in self.words for pair in topic for word in pair)])
 
     def document(self) -> Document:
@@ -70,22 +68,21 @@ class Language:
             words += [self._filler(), self._word(topic, concept, of_query=self.random.random() > OWN_WORD)]
         return Document(topic, frozenset(concepts), " ".join(words) + ".")
 
-    def query(self, document: Document) -> tuple[frozenset[int], str]:
-        """The concepts that a query asks for, and the query, of which ``document`` is an answer."""
-        concepts = self.random.sample(sorted(document.concepts), CONCEPTS_OF_QUERY)
+    def query(self, document: Document) -> str:
+        """A query for what ``document`` is about."""
+        concepts = self.random.sample(sorted(document.concepts), CONCEPTS_OF_DOCUMENT)
         words = [self._word(document.topic, one, of_query=self.random.random() < OWN_WORD) for one in concepts]
-        return frozenset(concepts), " ".join([self._filler(), *words])
+        return " ".join([self._filler(), *words])
 
     def passage(self) -> str:
-        """A text to pre-train on: as a document, but either word is as likely."""
+        """A text to pre-train on, which names four concepts twice; either word is as likely."""
         topic = self.random.randrange(TOPICS)
         concepts = self.random.sample(range(CONCEPTS_OF_TOPIC), CONCEPTS_OF_DOCUMENT)
         words = [self._word(topic, one, of_query=self.random.random() < 0.5) for one in (*concepts, *concepts)]
         return " ".join(f"{self._filler()} {word}" for word in words) + "."
 
     def _word(self, topic: int, concept: int, of_query: bool) -> str:
-        stem = self.words[topic][concept][of_query]
-        return stem + self.random.choice(("", "", *SUFFIXES))
+        return self.words[topic][concept][of_query]
 
     def _filler(self) -> str:
         return self.random.choice(self.fillers)

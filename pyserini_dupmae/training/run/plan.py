@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae import __version__
+from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.run.recipe import CACHE, OUTPUT, PACKAGE, Filled
 from pyserini_dupmae.training.run.schema import RecipeStep
 from pyserini_dupmae.workflow.references import fill, references
@@ -17,7 +18,11 @@ SCRATCH = ("checkpoint-*", "tokens", "runs")
 
 
 def plan(filled: Filled, output: Path) -> list[Step]:
-    """The steps of a recipe, each of which writes to the folder of its name below ``output``."""
+    """The steps of a recipe, each of which writes to the folder of its name below ``output``.
+
+    Raises:
+        UserError: a number of processes is none.
+    """
     return [_step(step, filled, output) for step in filled.recipe.steps]
 
 
@@ -25,24 +30,30 @@ def _step(step: RecipeStep, filled: Filled, output: Path) -> Step:
     folders = {one.name: output / one.name for one in filled.recipe.steps}
     own = {OUTPUT: folders[step.name], CACHE: output / CACHE}
     words = {name: given.word for name, given in filled.inputs.items()}
-    command = _command(step, {**filled.variables, **words, **folders, **own})
-    used = set(references(step.arguments))
     paths = folders | {name: given.path for name, given in filled.inputs.items() if given.path}
+    used = set(references(step.arguments))
     # Where things lie is left open, so that they can be moved.
     open_names = {name: f"${{{name}}}" for name in [*own, *paths]}
-    settings = {
-        "command": _command(step, {**filled.variables, **words, **open_names}),
-        "version": __version__,
-    }
+    arguments = fill(step.arguments, {**filled.variables, **words, **open_names})
+    processes = _processes(step, filled.variables)
+    settings = {f"--{name}": value for name, value in arguments.items()}
+    settings |= {"command": step.command, "processes": processes, "version": __version__}
+    command = _command(step.command, processes, fill(step.arguments, {**filled.variables, **words, **folders, **own}))
     inputs = {name: path for name, path in paths.items() if name in used}
     return Step(step.name, command, folders[step.name], inputs, settings, scratch=SCRATCH, notes=output)
 
 
-def _command(step: RecipeStep, named: dict[str, Any]) -> list[str]:
-    module, *words = step.command.split()
-    processes = int(fill(step.processes, named))
+def _processes(step: RecipeStep, variables: dict[str, Any]) -> int:
+    processes = fill(step.processes, variables)
+    if not isinstance(processes, int) or processes < 1:
+        raise UserError(f"the processes of step {step.name} must be a whole number of at least 1, got {processes!r}")
+    return processes
+
+
+def _command(command: str, processes: int, arguments: dict[str, Any]) -> list[str]:
+    module, *words = command.split()
     launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"]
-    return [*(launcher if processes > 1 else []), f"{PACKAGE}.{module}", *words, *_words(fill(step.arguments, named))]
+    return [*(launcher if processes > 1 else []), f"{PACKAGE}.{module}", *words, *_words(arguments)]
 
 
 def _words(arguments: dict[str, Any]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def read(source: str, settings: Sequence[str] = ()) -> Filled:
         raise UserError(f"{file.place('variables', min(strange))}: {base.path} has no {min(strange)!r}")
     raw |= file.recipe.variables
     for name, value in _settings(settings, path, raw):
-        raw[name] = value if name in base.recipe.inputs else yaml.safe_load(value)
+        raw[name] = value if name in base.recipe.inputs else _parsed(name, value)
     if missing := [name for name, value in raw.items() if value is None]:
         place = base.place("inputs" if missing[0] in base.recipe.inputs else "variables", missing[0])
         raise UserError(f"{place}: {missing[0]} is left to you (see there): --set {missing[0]}=...")
@@ -126,3 +126,10 @@ def _settings(settings: Sequence[str], path: Path, known: Iterable[str]) -> Iter
         if name not in known:
             raise UserError(f"--set {setting}: {path} has no {name!r}, but {', '.join(known) or 'nothing to set'}")
         yield name, value
+
+
+def _parsed(name: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"--set {name}={value}: the value is not YAML; put a text in quotes") from None

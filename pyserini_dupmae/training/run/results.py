@@ -9,9 +9,9 @@ from typing import Any
 from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, read_result
 from pyserini_dupmae.evaluation.tables import markdown_table
 from pyserini_dupmae.files import atomic_open, write_json
-from pyserini_dupmae.training.run.evaluate import METRICS
 from pyserini_dupmae.workflow.steps import Step
 
+METRICS = ("nDCG@10", "MRR@10")
 MODES = ("cls", "ot", "hybrid")
 TABLE, DATA = "results.md", "results.json"
 

@@ -100,6 +100,7 @@ def test_mistakes_name_the_line(recipe: Path, before: str, after: str, line: int
         ("mine.yaml", ["seed"], "--set seed: expected NAME=VALUE"),
         ("mine.yaml", ["sead=1"], "has no 'sead', but seed, sizes, stem, extra, base, given"),
         ("mine.yaml", ["stem=gone"], "the recipe's input given is not there: gone.txt; give it with --set given=PATH"),
+        ("mine.yaml", ["sizes=[1"], "--set sizes=[1: the value is not YAML"),
         ("mine.yaml", ["base=package:no_such/model"], "pip install no-such"),
     ],
 )  # fmt: skip
@@ -107,6 +108,13 @@ def test_what_is_given_is_looked_for(recipe: Path, source: str, settings: list[s
     with pytest.raises(UserError) as error:
         read(source, settings)
     assert message in str(error.value)
+
+
+def test_processes_are_a_number(recipe: Path) -> None:
+    recipe.write_text(RECIPE.replace("processes: 2", 'processes: "${seed}"'))
+    assert plan(read("mine.yaml", ["seed=1"]), Path("out"))[1].command[0] == "pyserini_dupmae.training.teacher"
+    with pytest.raises(UserError, match="the processes of step train must be a whole number of at least 1, got 0"):
+        plan(read("mine.yaml"), Path("out"))
 
 
 def test_two_things_of_one_name(recipe: Path) -> None:
@@ -142,7 +150,8 @@ def test_shipped_recipes_give_options_that_there_are(
         subcommand = words[: next(place for place, word in enumerate(words) if word.startswith("--"))]
         known = _help(module, subcommand[:1], capsys)
         if module == "pyserini_dupmae.encode":
-            known = " ".join(_help(module, [group], capsys) for group in ("input", "output", "encoder"))
+            groups = ["input", "--corpus", "x", "output", "--embeddings", "x", "encoder"]
+            known = " ".join(_help(module, groups[:end], capsys) for end in (1, 4, 7))
         assert not [option for option in options if option not in known.split()], step.title
 
 

@@ -86,10 +86,13 @@ def test_nothing_is_done_twice(work: Path, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("options", "again"),
     [
-        (["--set", "seed=1"], {"data": "run (changed: the setting command", "topics": "run, after data"}),
-        (["--set", "folder=other"], {"unpack": "run (changed: the setting command"}),
+        (
+            ["--set", "seed=1"],
+            {"data": "run (changed: the setting --seed (0 before, 1 now))", "topics": "run, after data"},
+        ),
+        (["--set", "folder=other"], {"unpack": 'run (changed: the setting --folder ("inside" before, "other" now))'}),
         (["--set", "titles=other.txt"], {"join": "run (changed: the titles (changed))"}),
-        (["--set", "seed=1", "--until", "data"], {"data": "run (changed: the setting command"}),
+        (["--set", "seed=1", "--until", "data"], {"data": "run (changed: the setting --seed (0 before, 1 now))"}),
     ],
 )
 def test_what_changed_is_done_again(

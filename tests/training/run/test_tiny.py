@@ -1,0 +1,118 @@
+"""The recipe ``tiny`` from the command line: every step learns, nothing is done twice, and a kill changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyserini_dupmae.training.run.__main__ import main
+
+COMMAND = [sys.executable, "-m", "pyserini_dupmae.training.run", "tiny"]
+AFTER_STAGE1 = ["encode1", "evaluate1", "mine", "stage2", "evaluate2", "teacher", "score", "stage3", "evaluate3"]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a whole run, and what it printed."""
+    folder = tmp_path_factory.mktemp("tiny") / "work"
+    finished = _run("--output", folder)
+    assert finished.returncode == 0, finished.stderr + finished.stdout[-3000:]
+    return folder, finished.stdout
+
+
+def _run(*options: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, options)], capture_output=True, text=True, check=False)
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _again(capsys: pytest.CaptureFixture[str], folder: Path, *options: str) -> list[str]:
+    """The steps that ``--dry-run`` would run."""
+    capsys.readouterr()
+    main(["tiny", "--output", str(folder), "--dry-run", *options])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("# ")]
+    return [line[2:].partition(":")[0] for line in lines if ": skip" not in line]
+
+
+def test_pre_training_lowers_all_three_losses(done: tuple[Path, str]) -> None:
+    history = _json(done[0] / "pretrain" / "pretrain.json")["history"]
+    held_out = [entry for entry in history if "eval_loss" in entry]
+    for part in ("mlm", "decoder", "bow"):
+        assert held_out[-1][f"eval_loss_{part}"] < held_out[0][f"eval_loss_{part}"] - 1, part
+
+
+def test_each_stage_finds_what_words_do_not(done: tuple[Path, str]) -> None:
+    rows = _json(done[0] / "results.json")
+    mrr = {row["model"]: row["MRR@10"] for row in rows}
+    assert list(mrr) == ["pre-trained", "stage 1", "stage 2", "stage 3"]
+    assert mrr["pre-trained"]["hybrid"] < 0.2
+    assert mrr["stage 1"]["hybrid"] > 0.5
+    assert min(mrr["stage 1"]["cls"], mrr["stage 1"]["ot"]) > 0.3
+    assert mrr["stage 2"]["hybrid"] > mrr["stage 1"]["hybrid"] + 0.03
+    assert mrr["stage 3"]["hybrid"] > mrr["stage 2"]["hybrid"] - 0.03
+
+
+def test_the_teacher_tells_answers_from_hard_negatives(done: tuple[Path, str]) -> None:
+    measured = [
+        entry["eval_map"] for entry in _json(done[0] / "teacher" / "teacher.json")["history"] if "eval_map" in entry
+    ]
+    assert measured[-1] > measured[0] + 0.2
+
+
+def test_the_table_is_printed_and_kept(done: tuple[Path, str]) -> None:
+    folder, printed = done
+    table = (folder / "results.md").read_text()
+    assert printed.endswith(table)
+    row = _json(folder / "results.json")[1]
+    assert f"| stage 1 | data-dev | {row['nDCG@10']['cls']:.4f} |" in table
+
+
+def test_nothing_is_done_twice(done: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _again(capsys, done[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "again"),
+    [
+        ("stage1_steps=301", ["stage1", *AFTER_STAGE1]),
+        ("stage2_steps=101", ["stage2", "evaluate2", "stage3", "evaluate3"]),
+        ("teacher_steps=301", ["teacher", "score", "stage3", "evaluate3"]),
+        ("stage3_steps=101", ["stage3", "evaluate3"]),
+    ],
+)
+def test_only_what_depends_on_it_is_done_again(
+    done: tuple[Path, str], capsys: pytest.CaptureFixture[str], setting: str, again: list[str]
+) -> None:
+    assert _again(capsys, done[0], "--set", setting) == again
+
+
+def test_a_kill_changes_nothing(done: tuple[Path, str], tmp_path: Path) -> None:
+    """Killed in the middle of pre-training; the same command goes on from the checkpoint, to the same numbers."""
+    whole, part = done[0], tmp_path / "part"
+    options = ["--until", "evaluate0", "--output", str(part)]
+    for name in ("data", "steps/data.json"):
+        (part / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (whole / name).is_dir() else shutil.copy)(whole / name, part / name)
+    state = part / "pretrain" / "checkpoint-100" / "trainer_state.json"
+    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.DEVNULL) as killed:
+        while not state.exists() and killed.poll() is None:
+            time.sleep(0.05)
+        killed.send_signal(signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (part / "results.json").exists()
+    finished = _run(*options)
+    assert finished.returncode == 0, finished.stderr
+    assert "data: done before" in finished.stdout
+    assert _json(part / "results.json") == _json(whole / "results.json")[:1]
+    logs = [(folder / "logs" / "pretrain.log").read_text().split("\n$ ")[-1] for folder in (whole, part)]
+    assert logs[1].count("'loss'") < logs[0].count("'loss'"), "it did not begin anew"
