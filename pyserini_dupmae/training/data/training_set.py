@@ -52,6 +52,14 @@ class TrainingSet:
     positive_scores: Sequence[np.ndarray] | None = None
     negative_scores: Sequence[np.ndarray] | None = None
 
+    def mined(self) -> TrainingSet:
+        """The queries that have a hard negative, without scores."""
+        kept = [number for number, rows in enumerate(self.negatives) if len(rows)]
+        parts = ("query_ids", "queries", "positives", "relevance", "negatives")
+        return TrainingSet(
+            self.name, self.documents, **{name: [getattr(self, name)[number] for number in kept] for name in parts}
+        )
+
 
 def load_training_set(
     source: str, cache: Path, negatives: Path | None = None, scores: Path | None = None

@@ -28,6 +28,8 @@ def main(argv: Sequence[str]) -> None:
     load = load_bi_encoder if options.bi_encoder else load_cross_encoder
     model = load(options.teacher, options.device, options.dtype, options.max_length)
     data = load_training_set(options.data, options.cache, options.negatives)
+    if options.negatives:
+        data = data.mined()
     documents = [
         np.concatenate([positives, negatives[: options.depth]])
         for positives, negatives in zip(data.positives, data.negatives, strict=True)
@@ -54,7 +56,8 @@ def _entries(part: range, scorer: Scorer, data: TrainingSet, documents: Sequence
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m pyserini_dupmae.training.teacher score",
-        description="Score the positives and negatives of each query with a teacher: raw logits of a cross-encoder.",
+        description="Score the positives and negatives of each query that has negatives, with a teacher: raw logits "
+        "of a cross-encoder.",
     )
     add = parser.add_argument
     add("--teacher", required=True, metavar="MODEL", help="a cross-encoder: a folder or a name on the Hub")
@@ -62,7 +65,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--bi-encoder", action="store_true", help="the teacher is a SentenceTransformer; its cosines times 20 are taken"
     )
     add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    add("--negatives", type=Path, metavar="FILE", help="what is to be scored beside the positives")
+    add("--negatives", type=Path, metavar="FILE", help="scored beside the positives (default: these of all queries)")
     add("--output", required=True, metavar="FILE", help="scores to write: .tsv or .tsv.gz")
     add("--depth", type=positive_int, metavar="N", help="the N hardest negatives of a query alone (default: all)")
     add("--max-length", type=positive_int, metavar="N", help="tokens of a pair (default: the teacher's own)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -42,6 +43,15 @@ def _options(teacher: Path, task: Task, output: Path, *more: object) -> list[str
 def _lines(path: Path) -> list[tuple[str, str, float]]:
     lines = [line.split("\t") for line in path.read_text().splitlines()]
     return [(qid, docid, float(score)) for qid, docid, score in lines]
+
+
+def test_queries_without_negatives_are_not_scored(teacher: Path, task: Task, tmp_path: Path) -> None:
+    some, output = tmp_path / "some.jsonl", tmp_path / "scores.tsv"
+    some.write_text(json.dumps({"query_id": "q1", "negatives": task.mined["q1"][:2]}) + "\n")
+    main([*_options(teacher, task, output), "--negatives", str(some)])
+    assert {(qid, docid) for qid, docid, _ in _lines(output)} == {
+        ("q1", docid) for docid in (*task.positives["q1"], *task.mined["q1"][:2])
+    }
 
 
 def test_scores_are_the_teachers_logits(teacher: Path, task: Task, tmp_path: Path) -> None:
