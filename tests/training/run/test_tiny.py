@@ -85,7 +85,7 @@ def test_nothing_is_done_twice(done: tuple[Path, str], capsys: pytest.CaptureFix
     ("setting", "again"),
     [
         ("stage1_steps=301", ["stage1", *AFTER_STAGE1]),
-        ("stage2_steps=101", ["stage2", "evaluate2", "stage3", "evaluate3"]),
+        ("stage2_steps=101", ["stage2", "evaluate2", "teacher", "score", "stage3", "evaluate3"]),
         ("teacher_steps=301", ["teacher", "score", "stage3", "evaluate3"]),
         ("stage3_steps=101", ["stage3", "evaluate3"]),
     ],
