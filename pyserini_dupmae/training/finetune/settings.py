@@ -42,6 +42,9 @@ class FinetuneSettings(Settings):
 
 
 PRESETS: dict[str, FinetuneSettings] = {
-    "default": FinetuneSettings(),
+    # What the package's own model was trained with.
+    "default": FinetuneSettings(
+        cls_weight=0.5, ot_weight=0.5, sparsity="flops", query_sparsity=3e-3, doc_sparsity=3e-3
+    ),
     "paper": FinetuneSettings(),
 }
