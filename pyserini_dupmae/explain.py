@@ -13,7 +13,7 @@ import numpy as np
 
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.modeling.default import default_model
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.queries import EncodedQuery
 from pyserini_dupmae.search import DupMAESearcher
 
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--docid", required=True, help="the document")
     parser.add_argument("--tokens", type=positive_int, default=20, metavar="N", help="tokens to print (default: 20)")
     args = parser.parse_args(argv)
-    searcher = DupMAESearcher(args.index, args.encoder or default_model())
+    searcher = DupMAESearcher(args.index, args.encoder or DEFAULT_MODEL)
     print(explain(searcher, args.query, args.docid).table(args.tokens))
 
 

@@ -215,6 +215,7 @@ def test_a_dupmae_model_gets_other_settings_and_half_the_size(checkpoint, run, t
     run(tmp_path / "model", "--output", str(out), "--doc-max-length", "20", "--dtype", "float16")
     first, changed = (AutoModel.from_pretrained(folder, dtype=torch.float32) for folder in (tmp_path / "model", out))
     assert (changed.config.doc_max_length, changed.config.top_k) == (20, 7)
+    assert str(tmp_path) not in (out / "config.json").read_text()
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (tmp_path / "model", out)]
     assert sizes[1] < 0.7 * sizes[0]
     for name, value in first.named_parameters():

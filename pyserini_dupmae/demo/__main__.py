@@ -19,7 +19,7 @@ from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.evaluation.tables import text_table
 from pyserini_dupmae.explain import explain
 from pyserini_dupmae.log import show
-from pyserini_dupmae.modeling.default import default_model
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.queries import QueryModel
 from pyserini_dupmae.search import DupMAESearcher
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     args = _parser().parse_args(argv)
     show()
-    place = Workplace(args.encoder or default_model(), args.documents, args.output)
+    place = Workplace(args.encoder or DEFAULT_MODEL, args.documents, args.output)
     place.prepare()
     model = QueryModel.load(place.encoder)
     rows = place.measured()

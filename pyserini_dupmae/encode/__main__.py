@@ -28,7 +28,7 @@ from pyserini_dupmae.encode.pipeline import encode_store
 from pyserini_dupmae.encode.settings import Settings
 from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.log import logger, show
-from pyserini_dupmae.modeling.default import default_model
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.loading import LoadedModel, load_model
 
 GPU_BATCH_SIZE = 256
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _require_tools(output.indexes if target.overwrite else output.missing_indexes(), encoder.quantization_bits)
     corpus = _corpus(source)
     device = encoder.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model_name = encoder.encoder or default_model()
+    model_name = encoder.encoder or DEFAULT_MODEL
     loaded = load_model(model_name, device, encoder.dtype)
     settings = _settings(args, loaded)
     if not target.overwrite:

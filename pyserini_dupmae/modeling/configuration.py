@@ -54,6 +54,7 @@ class DupMAEConfig(PretrainedConfig):
         if isinstance(encoder, dict):
             encoder = dict(encoder)
             encoder = AutoConfig.for_model(encoder.pop("model_type"), **encoder)
+        encoder.name_or_path = ""  # a folder of whoever made the model, which the saved model would tell
         self.encoder = encoder
         self.cls_dim = _positive("cls_dim", cls_dim)
         self.top_k = _positive("top_k", top_k)

