@@ -95,25 +95,23 @@ def _all(data: TrainingSet) -> np.ndarray:
 
 
 def _mined(data: TrainingSet) -> np.ndarray:
-    """The indexes of queries that have a hard negative."""
-    found = [index for index, rows in enumerate(data.negatives) if len(rows)]
-    if not found:
+    if not any(len(rows) for rows in data.negatives):
         raise UserError(f"{data.name} has no hard negatives; give those of training.mine with --negatives")
-    if len(found) < len(data.queries):
-        left = len(data.queries) - len(found)
-        logger.info("%s: %d queries have no hard negative and are left out", data.name, left)
-    return np.array(found, np.int64)
+    return _kept(data, [len(rows) > 0 for rows in data.negatives], "have no hard negative")
 
 
 def _scored(data: TrainingSet) -> np.ndarray:
-    """The indexes of queries that have a scored positive and a scored negative."""
     if data.positive_scores is None or data.negative_scores is None:
         raise UserError(f"distillation needs the teacher's scores of {data.name}; give them with --scores")
-    pairs = enumerate(zip(data.positive_scores, data.negative_scores, strict=True))
-    found = [index for index, scores in pairs if all(np.isfinite(part).any() for part in scores)]
-    if not found:
+    pairs = zip(data.positive_scores, data.negative_scores, strict=True)
+    usable = [all(np.isfinite(part).any() for part in scores) for scores in pairs]
+    if not any(usable):
         raise UserError(f"no query of {data.name} has a scored positive and a scored negative; see its --scores file")
-    if len(found) < len(data.queries):
-        left = len(data.queries) - len(found)
-        logger.info("%s: %d queries lack a scored positive or a scored negative and are left out", data.name, left)
-    return np.array(found, np.int64)
+    return _kept(data, usable, "lack a scored positive or a scored negative")
+
+
+def _kept(data: TrainingSet, usable: list[bool], otherwise: str) -> np.ndarray:
+    """The indexes of ``usable`` queries; says how many are left out and why."""
+    if left := usable.count(False):
+        logger.info("%s: %d queries %s and are left out", data.name, left, otherwise)
+    return np.flatnonzero(usable)
