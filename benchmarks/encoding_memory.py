@@ -20,8 +20,8 @@ from pathlib import Path
 from transformers import BertConfig, BertTokenizer
 
 from pyserini_dupmae.demo import docstrings
-from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
+from pyserini_dupmae.util.command import run_command
 
 WORDS_A_DOCUMENT = 6
 VOCABULARY = 1000

@@ -25,16 +25,15 @@ from statistics import median
 import numpy as np
 
 from pyserini_dupmae import jvm
-from pyserini_dupmae.cli import positive_int
+from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.demo import docstrings
 from pyserini_dupmae.encoders.impact import QUERY_SCALE
-from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.index.build import build
 from pyserini_dupmae.modeling.identity import ModelIdentity, vocabulary_hash
-from pyserini_dupmae.queries import EncodedQuery, QueryModel
-from pyserini_dupmae.search.sources import Sources, open_sources
-from pyserini_dupmae.search.topics import read_topics
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
+from pyserini_dupmae.search.opening import Sources, open_sources
 from pyserini_dupmae.store import StoreInfo, write_shard
+from pyserini_dupmae.util.command import positive_int, run_command
 
 DOCUMENTS = 18_000
 TOP_K = 384

@@ -27,12 +27,12 @@ from statistics import median
 import numpy as np
 
 from pyserini_dupmae.demo import docstrings
-from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.index.build import build
 from pyserini_dupmae.java import find_java
 from pyserini_dupmae.jvm import java_class
 from pyserini_dupmae.modeling.identity import ModelIdentity, vocabulary_hash
 from pyserini_dupmae.store import StoreInfo, write_shard
+from pyserini_dupmae.util.command import run_command
 
 TOP_K = 384
 CLS_DIM = 8

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
-from pyserini_dupmae.representation import max_pool
+from pyserini_dupmae.modeling.equations import max_pool
 from pyserini_dupmae.training.pretrain.backbone import transform
 from pyserini_dupmae.training.pretrain.collator import NOT_PREDICTED, PretrainCollator, Specials, Text
 from pyserini_dupmae.training.pretrain.objective import Batch, Encoded, PretrainModel, ordinary_positions

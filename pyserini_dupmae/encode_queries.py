@@ -17,11 +17,11 @@ import argparse
 import json
 from pathlib import Path
 
-from pyserini_dupmae import log
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.files import atomic_open, atomic_path
-from pyserini_dupmae.log import logger
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open, atomic_path
+from pyserini_dupmae.util.log import logger
 
 EMBEDDINGS = "embedding.pkl"
 IMPACTS = "queries.jsonl"
@@ -62,7 +62,7 @@ def main() -> None:
     present = [str(args.output / name) for name in (EMBEDDINGS, IMPACTS) if (args.output / name).exists()]
     if present and not args.overwrite:
         raise UserError(f"{' and '.join(present)} exist already; give --overwrite to replace, or another --output")
-    from pyserini_dupmae.search.topics import read_topics
+    from pyserini_dupmae.data.topics import read_topics
 
     topics = read_topics(args.topics)
     encode_queries(topics, args.encoder, args.output, args.device, args.batch_size)

@@ -17,14 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
+from pyserini_dupmae.data.qrels import read_qrels
+from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.evaluation.comparison import TESTS, Comparison, compare, per_query_rows
-from pyserini_dupmae.evaluation.judgements import read_qrels
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Coverage, Values, coverage, mean, measure, parse_metric
-from pyserini_dupmae.evaluation.runs import read_run
 from pyserini_dupmae.evaluation.tables import markdown_table, text_table
-from pyserini_dupmae.files import atomic_open
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open
 
 PER_QUERY_FORMATS = (".tsv", ".jsonl")
 

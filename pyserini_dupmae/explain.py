@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
-from pyserini_dupmae.queries import EncodedQuery
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search import DupMAESearcher
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.files import atomic_path
-from pyserini_dupmae.log import show
 from pyserini_dupmae.modeling.configuration import OT_HEADS
+from pyserini_dupmae.modeling.equations import ACTIVATIONS
 from pyserini_dupmae.modeling.initialise import initialise, scale_weights
 from pyserini_dupmae.modeling.loading import DTYPES, quiet_transformers
-from pyserini_dupmae.representation import ACTIVATIONS
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.log import show
 
 # The same names as DupMAEConfig's arguments, which have the same meaning.
 SETTINGS = (

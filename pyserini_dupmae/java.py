@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.log import logger
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 MINIMUM_VERSION = 21
 INSTALL_COMMAND = 'pip install "pyserini_dupmae[java]"'

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.java import INSTALL_COMMAND, JavaRuntime, find_java
+from pyserini_dupmae.util.errors import UserError
 
 VECTOR_MODULE = "jdk.incubator.vector"
 OPTIONS_VARIABLE = "PYSERINI_DUPMAE_JVM_OPTS"

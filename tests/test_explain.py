@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.explain import explain
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.search import DupMAESearcher
+from pyserini_dupmae.util.errors import UserError
 
 QUERY = "draw a circle with the turtle"
 

@@ -22,7 +22,7 @@ from transformers import (
 
 import pyserini_dupmae.modeling  # noqa: F401  registers the model with AutoModel
 from pyserini_dupmae import init
-from pyserini_dupmae.errors import run_command
+from pyserini_dupmae.util.command import run_command
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "sea", "moon", "tide", "rises"]
 TEXTS = ["the moon rises", "sea tide"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.java import find_java
+from pyserini_dupmae.util.errors import UserError
 
 
 def make_java(folder: Path, version: str, modules: str = "java.base") -> Path:

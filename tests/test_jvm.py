@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.java import JavaRuntime, find_java
 from pyserini_dupmae.jvm import java_class, jvm_options
+from pyserini_dupmae.util.errors import UserError
 
 HIDE = """
 import importlib.util
@@ -20,7 +20,7 @@ importlib.util.find_spec = lambda name, *more: None if name == {name!r} else fin
 """
 START = """
 from pyserini_dupmae import jvm
-from pyserini_dupmae.errors import run_command
+from pyserini_dupmae.util.command import run_command
 run_command(jvm.start)
 """
 

@@ -12,16 +12,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pyserini_dupmae.cli import positive_int
 from pyserini_dupmae.demo.evaluation import HEADER, evaluate
 from pyserini_dupmae.demo.workplace import Workplace
-from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.evaluation.tables import text_table
 from pyserini_dupmae.explain import explain
-from pyserini_dupmae.log import show
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
-from pyserini_dupmae.queries import QueryModel
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search import DupMAESearcher
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.log import show
 
 HITS = 5
 TOKENS = 6

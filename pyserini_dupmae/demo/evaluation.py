@@ -7,7 +7,7 @@ from pathlib import Path
 from pyserini_dupmae import jvm
 from pyserini_dupmae.demo.docstrings import Collection
 from pyserini_dupmae.evaluation import Run, mean, measure
-from pyserini_dupmae.queries import QueryModel
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search import DupMAESearcher
 
 METRICS = ("RR@10", "nDCG@10", "R@100")

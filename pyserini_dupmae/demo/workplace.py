@@ -13,10 +13,10 @@ from pathlib import Path
 from pyserini_dupmae import __version__
 from pyserini_dupmae.demo.docstrings import Collection, build
 from pyserini_dupmae.encode.__main__ import main as encode
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import atomic_open, atomic_path, user_cache, write_json
 from pyserini_dupmae.index.info import INFO_JSON
-from pyserini_dupmae.log import logger
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open, atomic_path, user_cache, write_json
+from pyserini_dupmae.util.log import logger
 
 QUERY_SHARE = 6
 """A collection of N documents gets at most N / 6 queries."""

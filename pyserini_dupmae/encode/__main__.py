@@ -19,17 +19,18 @@ from itertools import islice
 
 import torch
 
+from pyserini_dupmae.data.corpus import Corpus, shard_range
+from pyserini_dupmae.data.fields import FieldParser
+from pyserini_dupmae.data.readers import FileEntries, ir_dataset_entries
 from pyserini_dupmae.encode.arguments import parse
-from pyserini_dupmae.encode.corpus import Corpus, shard_range
-from pyserini_dupmae.encode.entries import FileEntries, ir_dataset_entries
-from pyserini_dupmae.encode.fields import FieldParser
 from pyserini_dupmae.encode.output import INDEXES, Output
 from pyserini_dupmae.encode.pipeline import encode_store
 from pyserini_dupmae.encode.settings import Settings
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.log import logger, show
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.loading import LoadedModel, load_model
+from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger, show
 
 GPU_BATCH_SIZE = 256
 CPU_BATCH_SIZE = 32  # larger ones do not fit the caches

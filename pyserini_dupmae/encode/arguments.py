@@ -6,16 +6,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_dupmae.cli import GroupedParser, positive_int
+from pyserini_dupmae.util.command import GroupedParser, positive_int
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options in the groups ``input``, ``output`` and ``encoder``; default: of the command line."""
     return GroupedParser(
-        "python -m pyserini_dupmae.encode",
+        "encode",
         "Encode a collection with a DupMAE model.",
         {"input": _add_input, "output": _add_output, "encoder": _add_encoder},
-    ).parse(argv)
+    ).parse_args(argv)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:

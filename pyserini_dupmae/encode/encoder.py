@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from pyserini_dupmae.encode.windows import Window
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.modeling.equations import sparsify
 from pyserini_dupmae.modeling.model import DupMAEModel
-from pyserini_dupmae.representation import sparsify
+from pyserini_dupmae.util.errors import UserError
 
 
 @dataclass(frozen=True)

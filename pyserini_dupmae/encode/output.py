@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_dupmae.encode.settings import SETTINGS_JSON, Settings
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import TEMPORARY_SUFFIX, remove
 from pyserini_dupmae.index.info import INFO_JSON
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.store import STORE_JSON
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import TEMPORARY_SUFFIX, remove
+from pyserini_dupmae.util.log import logger
 
 STORE = "store"
 INDEXES = ("faiss", "lucene", "jsonl")

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pyserini_dupmae.encode.corpus import Document
+from pyserini_dupmae.data.corpus import Document
 from pyserini_dupmae.encode.encoder import encode_window
 from pyserini_dupmae.encode.prefetch import prefetch
 from pyserini_dupmae.encode.settings import Settings
 from pyserini_dupmae.encode.windows import Window, tokenise, windows
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import write_json
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.store import Shard, StoreInfo, write_shard
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import write_json
 
 
 def encode_store(

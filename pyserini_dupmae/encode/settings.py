@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import write_json
 from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import write_json
 
 SETTINGS_JSON = "encoding.json"
 

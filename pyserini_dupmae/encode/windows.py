@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_dupmae.encode.corpus import Document
+from pyserini_dupmae.data.corpus import Document
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.util.errors import UserError
 
 try:
     from pyserini.encode import DocumentEncoder, QueryEncoder

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from pyserini_dupmae.encoders.base import DocumentEncoder, refuse_tokenizer
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.modeling.loading import load_model
+from pyserini_dupmae.util.errors import UserError
 
 
 class DupMAEDocumentEncoder(DocumentEncoder):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyserini_dupmae.encoders.base import QueryEncoder, refuse_tokenizer
-from pyserini_dupmae.queries import QueryModel
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 
 QUERY_SCALE = 100
 """Pyserini's query weights are whole numbers: mu is multiplied by this and rounded. One number for all queries, so

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyserini_dupmae.encoders.base import QueryEncoder, refuse_tokenizer
-from pyserini_dupmae.queries import EncodedQuery, QueryModel
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 
 
 class DupMAEQueryEncoder(QueryEncoder):

@@ -4,9 +4,9 @@ Data flows one way: `runs` and `judgements` read files, `measures` gives one val
 by side with the tests of `significance`, `tables` prints. `results` is the record that a report is made from.
 """
 
+from pyserini_dupmae.data.qrels import read_qrels
+from pyserini_dupmae.data.runs import Run, read_run
 from pyserini_dupmae.evaluation.comparison import Comparison, compare
-from pyserini_dupmae.evaluation.judgements import read_qrels
 from pyserini_dupmae.evaluation.measures import Coverage, coverage, mean, measure
-from pyserini_dupmae.evaluation.runs import Run, read_run
 
 __all__ = ["Comparison", "Coverage", "Run", "compare", "coverage", "mean", "measure", "read_qrels", "read_run"]

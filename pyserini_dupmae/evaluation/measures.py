@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.evaluation.judgements import Qrels
-from pyserini_dupmae.evaluation.runs import Run
+from pyserini_dupmae.data.qrels import Qrels
+from pyserini_dupmae.data.runs import Run
+from pyserini_dupmae.util.errors import UserError
 
 DEFAULT_METRICS = ("nDCG@10", "RR@10", "R@100")
 MSMARCO_NAME = "MRR"

@@ -21,8 +21,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import atomic_open
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open
 
 Text = Annotated[str, Field(min_length=1)]
 Mode = Literal["cls", "ot", "hybrid", "bm25"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pyserini_dupmae import log
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.index.build import build, search_command
 from pyserini_dupmae.store import StoreInfo
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
 
 
 def parse() -> argparse.Namespace:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae import jvm
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import atomic_path
 from pyserini_dupmae.index.faiss import import_faiss, write_faiss
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.index.jsonl import write_jsonl
 from pyserini_dupmae.index.lucene import write_lucene
 from pyserini_dupmae.index.quantisation import Quantisation
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.log import logger
 
 
 def build(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.progress import shards
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.errors import UserError
 
 _TRAINING_ROWS = 200_000
 _GRAPHS = ("IndexHNSW", "IndexNSG")

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import write_json
 from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import write_json
 
 INFO_JSON = "dupmae.json"
 FORMAT = 1

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.progress import shards
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.jvm import OPTIONS_VARIABLE, java_class
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.store import ForwardStore, Shard
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 _BLOCK = 512  # documents whose text is built ahead, while Lucene takes the block before
 _BUFFER_MB = 512

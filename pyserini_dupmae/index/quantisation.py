@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.util.errors import UserError
 
 MAX_BITS = 16
 

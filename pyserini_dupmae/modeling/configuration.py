@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
-from pyserini_dupmae.representation import ACTIVATIONS
+from pyserini_dupmae.modeling.equations import ACTIVATIONS
 
 OT_HEADS = ("mlm", "linear")
 

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
-from pyserini_dupmae.errors import UserError, first_line
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.loading import is_dupmae_folder, load_model, no_model, quiet_transformers
 from pyserini_dupmae.modeling.model import DupMAEModel
+from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.log import logger
 
 
 class HeadNames(NamedTuple):

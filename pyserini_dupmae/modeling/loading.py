@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from transformers.utils import logging
 
-from pyserini_dupmae.errors import UserError, first_line
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.modeling.model import DupMAEModel
+from pyserini_dupmae.util.errors import UserError, first_line
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -13,10 +13,10 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
+from pyserini_dupmae.modeling.equations import activate, max_pool, reduce_cls, sparsify
 from pyserini_dupmae.modeling.heads import HEADS
 from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.modeling.pooling import pooled_logits
-from pyserini_dupmae.representation import activate, max_pool, reduce_cls, sparsify
 
 
 @dataclass

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from pyserini_dupmae.plugin import hooks
+from pyserini_dupmae.plugin import patches
 
-HOOKS: dict[str, hooks.Hook] = {
-    "pyserini.pyclass": hooks.start_java,
-    "pyserini.encode": hooks.register_encoders,
-    "pyserini.encode._openai": hooks.allow_missing_openai_key,
-    "pyserini.search.faiss._searcher": hooks.check_faiss_searcher,
-    "pyserini.search.lucene._impact_searcher": hooks.extend_impact_searcher,
-    "pyserini.search.hybrid._searcher": hooks.replace_hybrid_searcher,
+HOOKS: dict[str, patches.Hook] = {
+    "pyserini.pyclass": patches.start_java,
+    "pyserini.encode": patches.register_encoders,
+    "pyserini.encode._openai": patches.allow_missing_openai_key,
+    "pyserini.search.faiss._searcher": patches.check_faiss_searcher,
+    "pyserini.search.lucene._impact_searcher": patches.extend_impact_searcher,
+    "pyserini.search.hybrid._searcher": patches.replace_hybrid_searcher,
 }
 """A module of Pyserini -> the context manager that it is executed in."""
 
@@ -41,7 +41,7 @@ def install() -> None:
     # Where lib64 is a link to lib, Python reads each .pth file twice, and this is called twice.
     if not any(isinstance(finder, PyseriniFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, PyseriniFinder())
-        hooks.report_user_errors()
+        patches.report_user_errors()
 
 
 def _hook(spec: ModuleSpec) -> None:

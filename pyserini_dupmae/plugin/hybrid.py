@@ -13,12 +13,12 @@ from typing import Any
 
 import faiss
 
-from pyserini_dupmae import log
 from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.encoders.impact import QUERY_SCALE
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
-from pyserini_dupmae.search.sources import Sources, open_sources
+from pyserini_dupmae.search.opening import Sources, open_sources
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.errors import UserError
 
 CERTIFIED = 100
 """How many hits of a query are proved, from the top. To prove all of a thousand can mean to score every document."""

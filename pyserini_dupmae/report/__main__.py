@@ -13,12 +13,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_dupmae import __version__, log
-from pyserini_dupmae.errors import run_command
+from pyserini_dupmae import __version__
 from pyserini_dupmae.evaluation.results import read_results
-from pyserini_dupmae.files import atomic_open
 from pyserini_dupmae.report import collections, duels, html, markdown, overview, swept, training
 from pyserini_dupmae.report.systems import Systems
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.files import atomic_open
 
 SECTIONS = (
     overview.tables,

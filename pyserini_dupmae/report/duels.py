@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.evaluation.comparison import compare
 from pyserini_dupmae.evaluation.results import ConditionResult
 from pyserini_dupmae.report.blocks import Block, Cell, Deltas, Row, Section, Table
 from pyserini_dupmae.report.systems import Systems
+from pyserini_dupmae.util.errors import UserError
 
 HEADER = ["Eq. 12 against", "metric", "difference", "wins", "ties", "losses", "p", "p (Holm)"]
 

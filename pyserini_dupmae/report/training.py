@@ -6,11 +6,11 @@ import json
 import math
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.lines import numbered_texts
-from pyserini_dupmae.log import logger
+from pyserini_dupmae.data.lines import numbered_texts
 from pyserini_dupmae.report.blocks import Cell, LineChart, Point, Row, Section, Series, Table, score
 from pyserini_dupmae.report.systems import Systems
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 STEP = "step"
 CURVE_POINTS = 300

@@ -17,12 +17,13 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.reproduce.catalogue import Catalogue, read
 from pyserini_dupmae.reproduce.plan import Workplace, plan
 from pyserini_dupmae.reproduce.report import require_format, write_report
 from pyserini_dupmae.reproduce.runner import Runner
 from pyserini_dupmae.reproduce.schema import AnyCondition, Condition, MeanCondition
+from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.errors import UserError
 
 FAILED_STATUS = 1
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.experiments.references import UnknownReferenceError
+from pyserini_dupmae.experiments.yaml_lines import LocatedDict, first_mistake, line_of, load
 from pyserini_dupmae.reproduce import schema
 from pyserini_dupmae.reproduce.matrix import MATRIX, expand
-from pyserini_dupmae.workflow.located import LocatedDict, first_mistake, line_of, load
-from pyserini_dupmae.workflow.references import UnknownReferenceError
+from pyserini_dupmae.util.errors import UserError
 
 SHIPPED = Path(__file__).parent / "conditions"
 SECTIONS: dict[str, Callable[[Any], Any]] = {

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from pyserini_dupmae.workflow.located import LocatedDict
-from pyserini_dupmae.workflow.references import fill
+from pyserini_dupmae.experiments.references import fill
+from pyserini_dupmae.experiments.yaml_lines import LocatedDict
 
 MATRIX = "matrix"
 

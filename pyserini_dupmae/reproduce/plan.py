@@ -20,13 +20,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.experiments.packages import installed
+from pyserini_dupmae.experiments.steps import Step
 from pyserini_dupmae.reproduce import sources
 from pyserini_dupmae.reproduce.catalogue import Catalogue
 from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
 from pyserini_dupmae.reproduce.schema import Collection, Condition, Docstrings, Encoding
-from pyserini_dupmae.workflow.packages import installed
-from pyserini_dupmae.workflow.steps import Step
+from pyserini_dupmae.util.errors import UserError
 
 PACKAGE = "pyserini_dupmae"
 PREPARE = f"{PACKAGE}.reproduce.prepare"

@@ -19,11 +19,11 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.evaluation.judgements import Qrels, read_qrels
-from pyserini_dupmae.files import atomic_open, atomic_path
-from pyserini_dupmae.lines import numbered_texts
+from pyserini_dupmae.data.lines import numbered_texts
+from pyserini_dupmae.data.qrels import Qrels, read_qrels
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open, atomic_path
 
 TOPICS = "topics.tsv"
 QRELS = "qrels.txt"
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 
 def write_topics(options: argparse.Namespace) -> None:
     """Write the topic set; raises `UserError` when no query is judged."""
-    from pyserini_dupmae.search.topics import read_topics
+    from pyserini_dupmae.data.topics import read_topics
 
     topics = read_topics(options.topics)
     qrels = read_qrels(options.qrels or _pyserini_qrels(options.pyserini_qrels))

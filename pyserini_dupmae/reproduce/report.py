@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import atomic_open, write_json
+from pyserini_dupmae.experiments.provenance import environment
 from pyserini_dupmae.reproduce.runner import Finished
-from pyserini_dupmae.workflow.provenance import environment
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open, write_json
 
 FORMATS = (".json", ".md")
 

@@ -12,15 +12,15 @@ from typing import Any
 
 from pyserini_dupmae.evaluation.measures import Values, mean
 from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionResult, IndexStatistics
-from pyserini_dupmae.files import write_json
+from pyserini_dupmae.experiments.provenance import environment
+from pyserini_dupmae.experiments.steps import Outcome, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.reproduce.catalogue import Catalogue
 from pyserini_dupmae.reproduce.checks import Check, ScoresFound, Status, check_scores, check_statistics, mean_scores
 from pyserini_dupmae.reproduce.plan import Plan, Workplace, plan
 from pyserini_dupmae.reproduce.schema import AnyCondition, Condition, MeanCondition
-from pyserini_dupmae.workflow.digests import combined
-from pyserini_dupmae.workflow.provenance import environment
-from pyserini_dupmae.workflow.steps import Outcome, StepError, run
+from pyserini_dupmae.util.digests import combined
+from pyserini_dupmae.util.files import write_json
 
 PYTHON = platform.python_version()
 SEARCHED = {"hybrid": ("faiss", "lucene"), "dense": ("faiss",), "sparse": ("lucene",)}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.reproduce.schema import Collection, Docstrings, TopicSet
+from pyserini_dupmae.util.errors import UserError
 
 COMPRESSED = ("", ".gz", ".zst")
 BEIR_CORPUS = "corpus.jsonl"

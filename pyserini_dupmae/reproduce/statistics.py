@@ -10,8 +10,9 @@ import argparse
 from pathlib import Path
 
 from pyserini_dupmae import jvm
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.files import write_json
+from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import write_json
 
 FIELD = "contents"
 

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from pyserini_dupmae import log
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.files import atomic_path
+from pyserini_dupmae.data.topics import Topic, read_topics
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.loading import DTYPES
-from pyserini_dupmae.queries import QueryModel
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search.fusion import Limits, Ranking
 from pyserini_dupmae.search.searcher import MODES, DupMAESearcher
-from pyserini_dupmae.search.topics import Topic, read_topics
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_path
 
 TAG = "dupmae"
 

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.queries import EncodedQuery
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.util.errors import UserError
 
 # Shorter lists cost as much as these: most of a call is not spent on its results.
 FIRST_DEPTH = 128

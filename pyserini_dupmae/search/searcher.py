@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.log import logger
-from pyserini_dupmae.queries import EncodedQuery, QueryModel
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search.fusion import Ranking
-from pyserini_dupmae.search.sources import Hit, open_sources
+from pyserini_dupmae.search.opening import Hit, open_sources
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 MODES = ("dense", "sparse", "hybrid")
 

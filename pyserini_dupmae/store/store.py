@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import write_json
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.store.shard import Shard
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import write_json
 
 STORE_JSON = "store.json"
 FORMAT = 1

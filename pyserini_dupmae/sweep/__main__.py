@@ -31,22 +31,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae import log
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.evaluation.judgements import Qrels, read_qrels
+from pyserini_dupmae.data.qrels import Qrels, read_qrels
+from pyserini_dupmae.data.runs import Run
+from pyserini_dupmae.data.topics import Topic, read_topics
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, coverage, parse_metric
 from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, read_result
-from pyserini_dupmae.evaluation.runs import Run
 from pyserini_dupmae.evaluation.tables import markdown_table, text_table
-from pyserini_dupmae.log import logger
-from pyserini_dupmae.queries import QueryModel
-from pyserini_dupmae.search.topics import Topic, read_topics
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.sweep.indexes import Indexes
 from pyserini_dupmae.sweep.inputs import admit, inputs_of
 from pyserini_dupmae.sweep.settings import FACTORS, Setting, default_values, grid, require_possible
 from pyserini_dupmae.sweep.trial import Task, measure_setting
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 
 def parser() -> argparse.ArgumentParser:

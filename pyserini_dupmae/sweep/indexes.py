@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pyserini_dupmae.files import atomic_open, atomic_path
 from pyserini_dupmae.index.build import build
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.index.quantisation import Quantisation
-from pyserini_dupmae.queries import EncodedQuery
-from pyserini_dupmae.search.faiss_source import FaissSource, read_faiss
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.exact_scorer import StoreParts
+from pyserini_dupmae.search.faiss_retriever import FaissSource, read_faiss
 from pyserini_dupmae.search.fusion import Fusion
-from pyserini_dupmae.search.store_parts import StoreParts
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.sweep.reduction import principal_axes, write_reduced
 from pyserini_dupmae.sweep.settings import Setting
+from pyserini_dupmae.util.files import atomic_open, atomic_path
 
 CANDIDATE_BITS = 8
 """Bits of the impact index that gives the candidates where scores are exact."""
@@ -50,7 +50,7 @@ class Indexes:
             dense = FaissSource(read_faiss(faiss))
             size += (faiss / "index").stat().st_size
         if setting.top_k is not None:
-            from pyserini_dupmae.search.lucene_source import LuceneSource
+            from pyserini_dupmae.search.lucene_retriever import LuceneSource
 
             lucene = self._lucene(setting.top_k, setting.bits or CANDIDATE_BITS)
             sparse = LuceneSource(lucene, self.store.terms, IndexInfo.read(lucene).scale, store.docids)

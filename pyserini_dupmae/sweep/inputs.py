@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.evaluation.judgements import Qrels
-from pyserini_dupmae.files import write_json
-from pyserini_dupmae.search.topics import Topic
+from pyserini_dupmae.data.qrels import Qrels
+from pyserini_dupmae.data.topics import Topic
 from pyserini_dupmae.store import ForwardStore
-from pyserini_dupmae.workflow.digests import combined, digest
+from pyserini_dupmae.util.digests import combined, digest
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import write_json
 
 INPUTS_JSON = "sweep.json"
 

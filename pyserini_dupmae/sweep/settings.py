@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.errors import UserError
 
 FACTORS = {
     "hybrid": ("cls_dim", "top_k", "bits", "query_terms"),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyserini_dupmae.evaluation.judgements import Qrels
+from pyserini_dupmae.data.qrels import Qrels
+from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.evaluation.measures import mean, measure
 from pyserini_dupmae.evaluation.results import SEARCH_MODES, ConditionResult, IndexStatistics, Latency
-from pyserini_dupmae.evaluation.runs import Run
-from pyserini_dupmae.queries import EncodedQuery
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.fusion import Fusion, Ranking
 from pyserini_dupmae.sweep.indexes import Indexes
 from pyserini_dupmae.sweep.settings import Setting

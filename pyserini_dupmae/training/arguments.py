@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import HfArgumentParser, TrainingArguments
 
-from pyserini_dupmae.errors import UserError, first_line
+from pyserini_dupmae.util.errors import UserError, first_line
 
 OF_TRAINER = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
 OF_TRAINER += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.util.errors import UserError
 
 Kind = TypeVar("Kind", bound="Settings")
 

@@ -12,7 +12,7 @@ import pytest
 
 from pyserini_dupmae.demo.__main__ import main
 from pyserini_dupmae.demo.docstrings import build
-from pyserini_dupmae.errors import run_command
+from pyserini_dupmae.util.command import run_command
 
 DOCUMENTS = 60
 SYSTEMS = ("BM25 (Lucene)", "DupMAE, [CLS] only", "DupMAE, bag of words only", "DupMAE, both (Eq. 12)")

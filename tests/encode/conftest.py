@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyserini_dupmae.encode.__main__ import main
-from pyserini_dupmae.errors import run_command
+from pyserini_dupmae.util.command import run_command
 
 
 @dataclass

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from pyserini_dupmae.encode.corpus import Document
+from pyserini_dupmae.data.corpus import Document
+from pyserini_dupmae.data.readers import Entry
 from pyserini_dupmae.encode.encoder import encode_window
-from pyserini_dupmae.encode.entries import Entry
 from pyserini_dupmae.encode.windows import tokenise
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.modeling import DupMAEModel
+from pyserini_dupmae.util.errors import UserError
 
 
 def window_of(model, texts, max_length=144):

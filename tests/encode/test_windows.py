@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyserini_dupmae.encode.corpus import Document
-from pyserini_dupmae.encode.entries import Entry
+from pyserini_dupmae.data.corpus import Document
+from pyserini_dupmae.data.readers import Entry
 from pyserini_dupmae.encode.windows import tokenise, windows
 from pyserini_dupmae.modeling import DupMAEModel
 

@@ -11,7 +11,7 @@ from pyserini.encode import AutoDocumentEncoder, AutoQueryEncoder, DocumentEncod
 
 from pyserini_dupmae import DupMAEDocumentEncoder, DupMAEImpactQueryEncoder, DupMAEModel, DupMAEQueryEncoder
 from pyserini_dupmae.encoders.impact import MAX_TERMS, QUERY_SCALE
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.util.errors import UserError
 
 TEXTS = ["draw a circle with the turtle", "largest value", "extract all members of a tar archive"]
 

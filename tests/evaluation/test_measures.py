@@ -5,8 +5,8 @@ import random
 import pytest
 import pytrec_eval
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.evaluation import Run, coverage, mean, measure
+from pyserini_dupmae.util.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.evaluation.results import ConditionResult, IndexStatistics, Latency, read_results
+from pyserini_dupmae.util.errors import UserError
 
 WHOLE = ConditionResult(
     condition="nfcorpus",

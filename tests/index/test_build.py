@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index import IndexInfo, build, search_command
+from pyserini_dupmae.util.errors import UserError
 from tests.index.conftest import random_documents
 from tests.index.test_lucene import read_postings, stored
 

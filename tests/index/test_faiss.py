@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pyserini_dupmae import jvm
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.faiss import write_faiss
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.errors import UserError
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
+from pyserini_dupmae.util.errors import UserError
 
 
 def test_reads_what_was_written(documents, tmp_path):

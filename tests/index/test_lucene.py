@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index import lucene
 from pyserini_dupmae.index.lucene import write_lucene
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.jvm import java_class, start
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.errors import UserError
 from tests.index.conftest import Documents, random_documents
 
 

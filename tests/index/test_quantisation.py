@@ -6,8 +6,8 @@ from math import ceil
 import numpy as np
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.quantisation import Quantisation
+from pyserini_dupmae.util.errors import UserError
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8, 16])

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
+from pyserini_dupmae.modeling.equations import relevance
 from pyserini_dupmae.modeling.loading import load_model
-from pyserini_dupmae.representation import relevance
 
 QUERIES = ["how do I copy a directory?", "why do the tides rise?"]
 DOCUMENTS = ["Recursively duplicate a whole folder tree to another place.", "The moon's gravity pulls the sea up."]

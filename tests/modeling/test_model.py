@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
+from pyserini_dupmae.modeling.equations import ACTIVATIONS, activate
 from pyserini_dupmae.modeling.loading import load_model
-from pyserini_dupmae.representation import ACTIVATIONS, activate
+from pyserini_dupmae.util.errors import UserError
 
 TEXTS = ["Return the greatest common divisor of two integers.", "copy", "", "a file " * 60]
 LENGTH = 40

@@ -19,7 +19,7 @@ from transformers import BertConfig, BertModel
 from pyserini_dupmae import DupMAEDocumentEncoder, DupMAEModel, DupMAEQueryEncoder
 from pyserini_dupmae.encoders.impact import QUERY_SCALE
 from pyserini_dupmae.index.info import IndexInfo
-from pyserini_dupmae.plugin.hooks import is_dupmae
+from pyserini_dupmae.plugin.patches import is_dupmae
 
 # Pyserini's commands choose by these substrings of the path; "ance" is in "balance".
 NAMES = ["model", "balance", "my-dpr-model", "sentence-bert"]

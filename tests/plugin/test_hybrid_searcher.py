@@ -18,9 +18,9 @@ from pyserini.search.lucene import LuceneImpactSearcher
 
 from pyserini_dupmae import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.encoders.impact import QUERY_SCALE
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.info import IndexInfo
-from pyserini_dupmae.log import logger
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 
 @pytest.fixture(scope="module")

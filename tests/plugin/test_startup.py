@@ -58,7 +58,7 @@ def test_a_removed_package_neither_stops_python_nor_pyserini(bare_python: Path):
     assert "install it again" in finished.stderr
 
 
-@pytest.mark.parametrize("missing", ["plugin/hooks.py", "plugin/finder.py", "errors.py"])
+@pytest.mark.parametrize("missing", ["plugin/patches.py", "plugin/finder.py", "util/errors.py"])
 def test_a_half_removed_package_neither_stops_python_nor_pyserini(bare_python: Path, tmp_path: Path, missing: str):
     shutil.copytree(PACKAGE, tmp_path / "pyserini_dupmae", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "pyserini_dupmae" / missing).unlink()

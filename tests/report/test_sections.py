@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.report import duels, overview, svg, swept
 from pyserini_dupmae.report.axes import linear, logarithmic, ticks
 from pyserini_dupmae.report.blocks import Deltas
 from pyserini_dupmae.report.published import published
 from pyserini_dupmae.report.systems import Systems
 from pyserini_dupmae.reproduce import catalogue
+from pyserini_dupmae.util.errors import UserError
 
 
 def test_models_are_named_where_there_are_several(results):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.evaluation.measures import parse_metric
 from pyserini_dupmae.reproduce import catalogue
 from pyserini_dupmae.reproduce.schema import Condition, MeanCondition
+from pyserini_dupmae.util.errors import UserError
 
 # Table 2 of the paper, column DupMAE, and its last row.
 TABLE_2 = {

@@ -13,9 +13,9 @@ from random import Random
 
 import pytest
 
-from pyserini_dupmae.encode.entries import FileEntries
-from pyserini_dupmae.encode.fields import FieldParser
-from pyserini_dupmae.evaluation.runs import read_run
+from pyserini_dupmae.data.fields import FieldParser
+from pyserini_dupmae.data.readers import FileEntries
+from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.reproduce import catalogue
 
 Command = Callable[..., tuple[int, str]]

@@ -12,12 +12,12 @@ import pytest
 
 from pyserini_dupmae import evaluate, init
 from pyserini_dupmae.encode import arguments
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index import __main__ as index
 from pyserini_dupmae.reproduce import catalogue, prepare, statistics
 from pyserini_dupmae.reproduce.plan import Plan, Workplace, plan
 from pyserini_dupmae.reproduce.schema import Condition
 from pyserini_dupmae.search import __main__ as search
+from pyserini_dupmae.util.errors import UserError
 
 PARSERS: dict[str, Callable[[], argparse.Namespace]] = {
     "pyserini_dupmae.init": lambda: init._parser().parse_args(),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.reproduce.prepare import main
+from pyserini_dupmae.util.errors import UserError
 
 
 def test_topics_of_a_beir_split_are_those_that_are_judged(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.evaluation.results import read_results
-from pyserini_dupmae.evaluation.runs import read_run
+from pyserini_dupmae.util.errors import UserError
 
 Command = Callable[..., tuple[int, str]]
 

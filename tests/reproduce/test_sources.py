@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.reproduce import catalogue, sources
 from pyserini_dupmae.reproduce.schema import Collection
+from pyserini_dupmae.util.errors import UserError
 
 
 def _touch(*paths: Path) -> None:

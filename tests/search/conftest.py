@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from pyserini_dupmae.modeling import DupMAEModel
-from pyserini_dupmae.queries import EncodedQuery, QueryModel
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search import fusion
-from pyserini_dupmae.search.sources import Sources, open_sources
+from pyserini_dupmae.search.opening import Sources, open_sources
 from tests.search.exhaustive import Documents
 
 

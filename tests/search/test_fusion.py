@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.queries import EncodedQuery
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search import fusion as fusion_module
+from pyserini_dupmae.search.exact_scorer import StoreParts
 from pyserini_dupmae.search.fusion import Candidates, Fusion, Ranking
-from pyserini_dupmae.search.sources import Sources
-from pyserini_dupmae.search.store_parts import StoreParts
+from pyserini_dupmae.search.opening import Sources
+from pyserini_dupmae.util.errors import UserError
 from tests.search.exhaustive import Documents, NumpyDense, NumpySparse, brute_force
 
 ENGINES = ("numpy", "FAISS and Lucene")

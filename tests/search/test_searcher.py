@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pyserini_dupmae import DupMAESearcher
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.util.errors import UserError
 from tests.search.exhaustive import brute_force
 
 

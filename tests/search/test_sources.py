@@ -8,13 +8,13 @@ import faiss
 import numpy as np
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.index.build import build
 from pyserini_dupmae.index.info import IndexInfo
-from pyserini_dupmae.search.faiss_source import FaissSource
-from pyserini_dupmae.search.lucene_source import LuceneSource
-from pyserini_dupmae.search.sources import open_sources
+from pyserini_dupmae.search.faiss_retriever import FaissSource
+from pyserini_dupmae.search.lucene_retriever import LuceneSource
+from pyserini_dupmae.search.opening import open_sources
 from pyserini_dupmae.store import ForwardStore, StoreInfo
+from pyserini_dupmae.util.errors import UserError
 
 
 @pytest.fixture

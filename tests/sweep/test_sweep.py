@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from ir_measures import AP, nDCG
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.evaluation.results import read_results
-from pyserini_dupmae.queries import QueryModel
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.sweep.__main__ import main
+from pyserini_dupmae.util.errors import UserError
 
 OPTIONS = ["--top-k", 24, 9, "--cls-dim", 16, 5, "--quantization-bits", 8, 0, 3, "--query-terms", 0, 7]
 OPTIONS += ["--metrics", "nDCG@10", "AP", "--hits", 50, "--collection", "docs"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pyserini_dupmae.files import atomic_path
-from pyserini_dupmae.workflow.digests import combined, digest
+from pyserini_dupmae.util.digests import combined, digest
+from pyserini_dupmae.util.files import atomic_path
 
 FORMAT = 1
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.training.data.training_set import TrainingSet
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 
 class CombinedTrainingSet:

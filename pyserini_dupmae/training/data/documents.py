@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_dupmae.encode.corpus import hash64
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.data.corpus import hash64
+from pyserini_dupmae.util.errors import UserError
 
 BATCH = 10_000
 TEXTS, DOCIDS = "texts.arrow", "docids.arrow"

@@ -17,9 +17,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.lines import numbered_texts, plain_suffix
-from pyserini_dupmae.training.data.listed import finite, json_records
+from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
+from pyserini_dupmae.training.data.resolve_ids import finite, json_records
+from pyserini_dupmae.util.errors import UserError
 
 CORPUS, TOPICS, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/train.tsv"
 NEGATIVES, SCORES = "negatives.jsonl", "scores.tsv"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from itertools import chain, zip_longest
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.training.data.listed import Listed, finite, identifier
+from pyserini_dupmae.training.data.resolve_ids import Listed, finite, identifier
+from pyserini_dupmae.util.errors import UserError
 
 _Entry = tuple[str, float | None]
 

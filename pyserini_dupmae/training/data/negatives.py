@@ -17,11 +17,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.evaluation.runs import MSMARCO_COLUMNS, TREC_COLUMNS
-from pyserini_dupmae.lines import numbered_texts, plain_suffix
+from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
+from pyserini_dupmae.data.runs import MSMARCO_COLUMNS, TREC_COLUMNS
 from pyserini_dupmae.training.data import msmarco_hard_negatives
-from pyserini_dupmae.training.data.listed import Listed, finite, identifier, json_records
+from pyserini_dupmae.training.data.resolve_ids import Listed, finite, identifier, json_records
+from pyserini_dupmae.util.errors import UserError
 
 FORMS = "query positive negative, or a run: qid Q0 docid rank score tag, or qid docid rank"
 

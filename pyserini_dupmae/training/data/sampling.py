@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.data.combined import CombinedTrainingSet
+from pyserini_dupmae.util.errors import UserError
 
 
 class Draw(NamedTuple):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.lines import numbered_texts, plain_suffix
+from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
 from pyserini_dupmae.training.data import msmarco_hard_negatives
-from pyserini_dupmae.training.data.listed import Listed, finite, json_records
+from pyserini_dupmae.training.data.resolve_ids import Listed, finite, json_records
+from pyserini_dupmae.util.errors import UserError
 
 
 def read_scores(path: Path) -> Iterator[Listed]:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyserini_dupmae.encode.entries import BadDocumentError, Entry, FileEntries, ir_dataset_entries
-from pyserini_dupmae.encode.fields import FieldParser
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.ir_dataset import DatasetPart
-from pyserini_dupmae.lines import COMPRESSIONS
-from pyserini_dupmae.search.topics import Topic, place_of, read_topics
+from pyserini_dupmae.data.fields import FieldParser
+from pyserini_dupmae.data.ir_dataset import DatasetPart
+from pyserini_dupmae.data.lines import COMPRESSIONS
+from pyserini_dupmae.data.readers import BadDocumentError, Entry, FileEntries, ir_dataset_entries
+from pyserini_dupmae.data.topics import Topic, place_of, read_topics
+from pyserini_dupmae.util.errors import UserError
 
 IR_DATASETS = "ir_datasets:"
 DEFAULT_SPLIT = "train"

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.evaluation.judgements import judgements, read_qrels
-from pyserini_dupmae.files import write_json
-from pyserini_dupmae.log import logger
+from pyserini_dupmae.data.qrels import judgements, read_qrels
 from pyserini_dupmae.training.data.cache import build_once, content_key
 from pyserini_dupmae.training.data.documents import Documents, write_documents
 from pyserini_dupmae.training.data.inline import NEGATIVES, SCORES, write_folder
-from pyserini_dupmae.training.data.listed import resolve
 from pyserini_dupmae.training.data.negatives import read_negatives
 from pyserini_dupmae.training.data.ragged import Ragged
+from pyserini_dupmae.training.data.resolve_ids import resolve
 from pyserini_dupmae.training.data.scores import read_scores
 from pyserini_dupmae.training.data.sources import Source, find_source
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import write_json
+from pyserini_dupmae.util.log import logger
 
 RELEVANT = 1
 QUERIES = "queries.json"

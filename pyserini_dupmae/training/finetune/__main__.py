@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 
-from pyserini_dupmae import log
-from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.training.finetune.command import main
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import run_command
 
 if __name__ == "__main__":
     if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all

@@ -10,12 +10,8 @@ from typing import Any
 
 from transformers.trainer_utils import IntervalStrategy
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import user_cache
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.loading import load_model
-from pyserini_dupmae.training import outputs
+from pyserini_dupmae.training import run_folder
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
 from pyserini_dupmae.training.data import (
     SOURCE_HELP,
@@ -32,6 +28,10 @@ from pyserini_dupmae.training.finetune.objective import Objective
 from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES, FinetuneSettings
 from pyserini_dupmae.training.finetune.trainer import FinetuneTrainer
 from pyserini_dupmae.training.settings import add_options, from_options
+from pyserini_dupmae.util.command import positive_int
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import user_cache
+from pyserini_dupmae.util.log import logger
 
 RESULT = "finetune.json"
 """In the output folder: the record of the run, written last."""
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def finetune(options: argparse.Namespace, settings: FinetuneSettings, training: FinetuneArguments) -> None:
     """Run one stage and write the model to ``training.output_dir``; raises `UserError`."""
-    run = outputs.Run(training, options, _started_with(options, settings, training), RESULT)
+    run = run_folder.Run(training, options, _started_with(options, settings, training), RESULT)
     dupmae = load_model(options.source).model
     groups, dev = _data(options, settings, training)
     teacher = None

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pyserini_dupmae.evaluation import Run, mean, measure
-from pyserini_dupmae.representation import sparsify
+from pyserini_dupmae.modeling.equations import sparsify
 from pyserini_dupmae.training.data import TrainingSet
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented, Texts
 from pyserini_dupmae.training.finetune.scores import score

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pyserini_dupmae.errors import UserError, first_line
+from pyserini_dupmae.util.errors import UserError, first_line
 
 
 class EmbeddingTeacher:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from pyserini_dupmae.modeling.equations import activate, sparsify
 from pyserini_dupmae.modeling.linear import FastLinear, recomputed_alike
 from pyserini_dupmae.modeling.model import DupMAEModel
-from pyserini_dupmae.representation import activate, sparsify
 from pyserini_dupmae.training.kernels import vocabulary_max_pool
 
 Texts = dict[str, Tensor]

@@ -22,7 +22,7 @@ class Scores(NamedTuple):
 
 
 def score(batch: Represented) -> Scores:
-    """The scores of every query for every document, as `pyserini_dupmae.representation.relevance` defines them."""
+    """The scores of every query for every document, as `pyserini_dupmae.modeling.equations.relevance` defines them."""
     return Scores(batch.query_cls @ batch.doc_cls.T, batch.query_mu @ document_bags(batch).T)
 
 

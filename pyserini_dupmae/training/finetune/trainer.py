@@ -20,7 +20,7 @@ from pyserini_dupmae.training.finetune.gather import gather, gather_all
 from pyserini_dupmae.training.finetune.grad_cache import Batch, cached_step, pieces
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented
 from pyserini_dupmae.training.finetune.objective import Objective, Targets
-from pyserini_dupmae.training.order import EpochSampler, SetEpoch
+from pyserini_dupmae.training.sampler import EpochSampler, SetEpoch
 
 
 class FinetuneTrainer(Trainer):

@@ -15,7 +15,7 @@ from pyserini_dupmae.training.kernels.blocks import block_size, compute_dtype
 def vocabulary_max_pool(hidden: Tensor, ordinary: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """mu before its activation: the maximum over ordinary tokens of ``hidden @ weight.T + bias``.
 
-    Equal to `pyserini_dupmae.representation.max_pool` of the logits, values and gradients (a tie goes to the first
+    Equal to `pyserini_dupmae.modeling.equations.max_pool` of the logits, values and gradients (a tie goes to the first
     token). The vocabulary is taken a block at a time, only tokens that count are projected, and the backward pass
     touches one token for each non-zero entry of mu's gradient: its cost does not grow with the length of the texts.
 

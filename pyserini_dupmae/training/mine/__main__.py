@@ -10,9 +10,9 @@ After an interruption the same command goes on where it was.
 
 from __future__ import annotations
 
-from pyserini_dupmae import log
-from pyserini_dupmae.errors import run_command
 from pyserini_dupmae.training.mine.command import main
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import run_command
 
 if __name__ == "__main__":
     log.show()

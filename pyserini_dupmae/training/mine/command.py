@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import user_cache
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.loading import DTYPES
-from pyserini_dupmae.queries import QueryModel
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.training.data import SOURCE_HELP, load_training_set
 from pyserini_dupmae.training.identity import content_digest
 from pyserini_dupmae.training.mine.duplicates import text_hashes
 from pyserini_dupmae.training.mine.miner import Miner, rows_of_index
 from pyserini_dupmae.training.mine.selection import ScoreFilter, Selection
-from pyserini_dupmae.training.parts import PartedFile
+from pyserini_dupmae.training.resumable_file import PartedFile
+from pyserini_dupmae.util.command import positive_int
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import user_cache
+from pyserini_dupmae.util.log import logger
 
 QUERIES_A_PART = 2000
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.data import TrainingSet
 from pyserini_dupmae.training.mine.selection import Selection
+from pyserini_dupmae.util.errors import UserError
 
 if TYPE_CHECKING:
     from pyserini_dupmae.search.searcher import DupMAESearcher

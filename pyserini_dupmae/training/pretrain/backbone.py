@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.util.errors import UserError
 
 
 def _bert(lm: PreTrainedModel, hidden: Tensor) -> Tensor:

@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import atomic_path
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.initialise import MASKED_LM_HEADS
 from pyserini_dupmae.modeling.loading import quiet_transformers
 from pyserini_dupmae.training.pretrain.backbone import require_supported
 from pyserini_dupmae.training.pretrain.objective import PretrainModel
 from pyserini_dupmae.training.pretrain.settings import PretrainSettings
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.log import logger
 
 BESIDE = "pretrain.safetensors"
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.pretrain.masking import Units
 from pyserini_dupmae.training.pretrain.settings import PretrainSettings
+from pyserini_dupmae.util.errors import UserError
 
 NOT_PREDICTED = -100
 

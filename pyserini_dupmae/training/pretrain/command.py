@@ -11,10 +11,7 @@ from typing import Any
 from transformers import TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.log import logger
-from pyserini_dupmae.training import outputs
+from pyserini_dupmae.training import run_folder
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
@@ -24,6 +21,9 @@ from pyserini_dupmae.training.pretrain.sources import SOURCE_HELP
 from pyserini_dupmae.training.pretrain.tokens import Corpus, tokenise
 from pyserini_dupmae.training.pretrain.trainer import PretrainTrainer
 from pyserini_dupmae.training.settings import add_options, from_options
+from pyserini_dupmae.util.command import positive_int
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 TOKENS, RESULT = "tokens", "pretrain.json"
 """In the output folder: the token files, and the record that is written last."""
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def pretrain(options: argparse.Namespace, settings: PretrainSettings, training: TrainingArguments) -> None:
     """Run pre-training and write the result to ``training.output_dir``; raises `UserError`."""
-    run = outputs.Run(training, options, _started_with(options, settings, training), RESULT, keep=(TOKENS,))
+    run = run_folder.Run(training, options, _started_with(options, settings, training), RESULT, keep=(TOKENS,))
     model = checkpoint.load_model(options.source, settings, options.from_scratch)
     tokenizer = checkpoint.load_tokenizer(options.source)
     collator = PretrainCollator(settings, Specials.of(tokenizer), model.config.vocab_size, training.seed)

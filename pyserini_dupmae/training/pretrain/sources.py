@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.ir_dataset import DatasetPart
-from pyserini_dupmae.lines import numbered_texts
+from pyserini_dupmae.data.ir_dataset import DatasetPart
+from pyserini_dupmae.data.lines import numbered_texts
+from pyserini_dupmae.util.errors import UserError
 
 DATASETS, IR_DATASETS = "datasets:", "ir_datasets:"
 JSON_SUFFIXES, TEXT_SUFFIXES = (".jsonl", ".jsonl.gz"), (".txt", ".txt.gz")

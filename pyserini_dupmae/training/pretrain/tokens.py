@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import atomic_path, write_json
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_path, write_json
+from pyserini_dupmae.util.log import logger
 
 DESCRIPTION = "tokens.json"
 FORMAT = 1

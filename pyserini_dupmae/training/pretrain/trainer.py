@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
 
-from pyserini_dupmae.training.order import EpochSampler, SetEpoch
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.objective import PARTS, PretrainModel
+from pyserini_dupmae.training.sampler import EpochSampler, SetEpoch
 
 
 class PretrainTrainer(Trainer):

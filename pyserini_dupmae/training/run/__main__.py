@@ -13,11 +13,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError, run_command
 from pyserini_dupmae.training.run.plan import plan
 from pyserini_dupmae.training.run.recipe import read, shipped
 from pyserini_dupmae.training.run.results import gather, table, write
 from pyserini_dupmae.training.run.runner import run_all, show
+from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,18 +13,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_dupmae.cli import positive_int
+from pyserini_dupmae.data.qrels import read_qrels
+from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.encode.__main__ import main as encode
-from pyserini_dupmae.errors import UserError, run_command
-from pyserini_dupmae.evaluation.judgements import read_qrels
 from pyserini_dupmae.evaluation.measures import mean, measure
 from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionResult
-from pyserini_dupmae.evaluation.runs import read_run
 from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
 from pyserini_dupmae.reproduce.prepare import main as prepare
 from pyserini_dupmae.search.__main__ import main as search
 from pyserini_dupmae.training.data.sources import SOURCE_HELP, Source, find_source
 from pyserini_dupmae.training.run.results import METRICS
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:

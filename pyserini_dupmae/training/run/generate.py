@@ -14,10 +14,9 @@ import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import run_command
-from pyserini_dupmae.files import atomic_path
 from pyserini_dupmae.training.run.language import Document, Language
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.files import atomic_path
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 HIDDEN_SIZE, LAYERS, HEADS, POSITIONS = 128, 2, 4, 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.workflow.packages import installed
+from pyserini_dupmae.experiments.packages import installed
+from pyserini_dupmae.util.errors import UserError
 
 PACKAGE, HUB = "package:", "hub:"
 BY_NAME = ("ir_datasets:", "datasets:")

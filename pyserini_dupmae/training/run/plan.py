@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae import __version__
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.experiments.references import fill, references
+from pyserini_dupmae.experiments.steps import Step
 from pyserini_dupmae.training.run.recipe import CACHE, OUTPUT, PACKAGE, Filled
 from pyserini_dupmae.training.run.schema import RecipeStep
-from pyserini_dupmae.workflow.references import fill, references
-from pyserini_dupmae.workflow.steps import Step
+from pyserini_dupmae.util.errors import UserError
 
 SCRATCH = ("checkpoint-*", "tokens", "runs")
 """What training leaves beside its result: checkpoints, token files, TensorBoard's logs."""

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.experiments.references import UnknownReferenceError, fill, references
+from pyserini_dupmae.experiments.yaml_lines import first_mistake, line_of, load
 from pyserini_dupmae.training.run.given import Given, find
 from pyserini_dupmae.training.run.schema import Recipe
-from pyserini_dupmae.workflow.located import first_mistake, line_of, load
-from pyserini_dupmae.workflow.references import UnknownReferenceError, fill, references
+from pyserini_dupmae.util.errors import UserError
 
 SHIPPED = Path(__file__).parent / "recipes"
 SUFFIX = ".yaml"

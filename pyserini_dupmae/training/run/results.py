@@ -8,8 +8,8 @@ from typing import Any
 
 from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, read_result
 from pyserini_dupmae.evaluation.tables import markdown_table
-from pyserini_dupmae.files import atomic_open, write_json
-from pyserini_dupmae.workflow.steps import Step
+from pyserini_dupmae.experiments.steps import Step
+from pyserini_dupmae.util.files import atomic_open, write_json
 
 METRICS = ("nDCG@10", "MRR@10")
 MODES = ("cls", "ot", "hybrid")

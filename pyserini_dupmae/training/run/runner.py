@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.workflow.steps import Step, StepError, run, standing
+from pyserini_dupmae.experiments.steps import Step, StepError, run, standing
+from pyserini_dupmae.util.errors import UserError
 
 LOCK = ".lock"
 

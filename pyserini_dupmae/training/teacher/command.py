@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from pyserini_dupmae.errors import UserError
+from pyserini_dupmae.util.errors import UserError
 
 PROG = "python -m pyserini_dupmae.training.teacher"
 COMMANDS = {"train": "train a cross-encoder on mined negatives", "score": "score positives and negatives with one"}

@@ -16,9 +16,9 @@ from torch import nn
 from transformers import AutoConfig
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from pyserini_dupmae.errors import UserError, first_line
-from pyserini_dupmae.log import logger
 from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
+from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.log import logger
 
 CLASSIFIER = "ForSequenceClassification"
 

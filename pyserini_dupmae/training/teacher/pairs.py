@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.data import CombinedTrainingSet
+from pyserini_dupmae.util.errors import UserError
 
 HELD_OUT_NEGATIVES = 20
 """What a held-out query's positives are ranked among: its hardest negatives."""

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.files import user_cache
 from pyserini_dupmae.modeling.loading import DTYPES
 from pyserini_dupmae.training.data import SOURCE_HELP, TrainingSet, load_training_set
 from pyserini_dupmae.training.identity import content_digest
-from pyserini_dupmae.training.parts import PartedFile
+from pyserini_dupmae.training.resumable_file import PartedFile
 from pyserini_dupmae.training.teacher.loading import load_bi_encoder, load_cross_encoder, weights_digest
 from pyserini_dupmae.training.teacher.scorers import BiEncoderScorer, CrossEncoderScorer, Scorer
+from pyserini_dupmae.util.command import positive_int
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import user_cache
 
 QUERIES_A_PART = 200
 

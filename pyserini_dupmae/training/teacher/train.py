@@ -14,14 +14,14 @@ from sentence_transformers.cross_encoder.evaluation import CrossEncoderReranking
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 from transformers.trainer_utils import IntervalStrategy
 
-from pyserini_dupmae.cli import positive_int
-from pyserini_dupmae.files import user_cache
-from pyserini_dupmae.log import logger
-from pyserini_dupmae.training import outputs
+from pyserini_dupmae.training import run_folder
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
 from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, load_training_sets
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
 from pyserini_dupmae.training.teacher.pairs import held_out_samples, split, training_pairs
+from pyserini_dupmae.util.command import positive_int
+from pyserini_dupmae.util.files import user_cache
+from pyserini_dupmae.util.log import logger
 
 RESULT = "teacher.json"
 """In the output folder: the record that is written last."""
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
 
 def train(options: argparse.Namespace, training: TeacherArguments) -> None:
     """Train a cross-encoder and write it to ``training.output_dir``; raises `UserError`."""
-    run = outputs.Run(training, options, _started_with(options, training), RESULT)
+    run = run_folder.Run(training, options, _started_with(options, training), RESULT)
     model = new_cross_encoder(options.source, options.max_length)
     with training.main_process_first(desc="reading the data"):
         sets = load_training_sets(options.data, options.cache, options.negatives)

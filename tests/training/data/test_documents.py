@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.data import Documents
 from pyserini_dupmae.training.data import documents as module
+from pyserini_dupmae.util.errors import UserError
 
 
 def written(folder: Path, pairs: list[tuple[str, str]]) -> Documents:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.data import TrainingSet, load_training_set
+from pyserini_dupmae.util.errors import UserError
 
 from .conftest import json_lines, write_lines
 

@@ -10,8 +10,8 @@ import ir_datasets
 import numpy as np
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.data import load_training_set
+from pyserini_dupmae.util.errors import UserError
 
 from .conftest import DOCIDS, QRELS, QUERY_IDS, write_beir, write_lines
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.finetune.command import main
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
+from pyserini_dupmae.util.errors import UserError
 
 from .conftest import Task, logged
 

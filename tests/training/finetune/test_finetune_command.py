@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.training.arguments import RunArguments
@@ -21,6 +20,7 @@ from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.training.finetune.objective import Objective
 from pyserini_dupmae.training.finetune.settings import FinetuneSettings
 from pyserini_dupmae.training.finetune.trainer import FinetuneTrainer
+from pyserini_dupmae.util.errors import UserError
 
 from .conftest import TRAIN, Task, logged, record, weights
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.representation import sparsify
+from pyserini_dupmae.modeling.equations import sparsify
 from pyserini_dupmae.training.finetune.batches import Tokeniser
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented
 from pyserini_dupmae.training.finetune.objective import Objective, Targets
 from pyserini_dupmae.training.finetune.scores import document_bags
 from pyserini_dupmae.training.finetune.settings import DISTILLATIONS, PRESETS, FinetuneSettings
+from pyserini_dupmae.util.errors import UserError
 
 from . import naive
 from .conftest import Task, without_dropout

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from pyserini_dupmae.modeling.equations import relevance, sparsify
 from pyserini_dupmae.modeling.loading import load_model
-from pyserini_dupmae.representation import relevance, sparsify
 from pyserini_dupmae.training.finetune.batches import Tokeniser
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented
 from pyserini_dupmae.training.finetune.scores import document_bags, score

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pyserini_dupmae.representation import max_pool
+from pyserini_dupmae.modeling.equations import max_pool
 from pyserini_dupmae.training.kernels import blocks, vocabulary_max_pool
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
-from pyserini_dupmae.queries import EncodedQuery
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.training.mine.command import main
+from pyserini_dupmae.util.errors import UserError
 from tests.search.exhaustive import Documents, brute_force
 from tests.training.mine.conftest import POSITIVES, write_source
 

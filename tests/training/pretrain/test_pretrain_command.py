@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, BertForMaskedLM
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.training.pretrain.checkpoint import load_model
 from pyserini_dupmae.training.pretrain.command import main
 from pyserini_dupmae.training.pretrain.settings import METHODS, PRESETS
+from pyserini_dupmae.util.errors import UserError
 
 MODULE = "pyserini_dupmae.training.pretrain"
 COMMON = ["--max-length", "34", "--eval-documents", "20", "--per_device_train_batch_size", "8", "--logging_steps", "1"]

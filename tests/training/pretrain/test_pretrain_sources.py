@@ -12,8 +12,8 @@ import datasets
 import ir_datasets
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
+from pyserini_dupmae.util.errors import UserError
 
 RECORDS = [{"_id": "1", "title": "A title", "text": "and a text "}, {"_id": "2", "title": "", "text": "alone"}]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
-from pyserini_dupmae.evaluation.judgements import read_qrels
+from pyserini_dupmae.data.qrels import read_qrels
 from pyserini_dupmae.training.run.generate import main
 from pyserini_dupmae.training.run.language import Language
-from pyserini_dupmae.workflow.digests import digest
+from pyserini_dupmae.util.digests import digest
 
 
 @pytest.fixture(scope="module")

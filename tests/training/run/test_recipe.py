@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.run.plan import plan
 from pyserini_dupmae.training.run.recipe import Filled, read, shipped
+from pyserini_dupmae.util.errors import UserError
 
 RECIPE = """\
 description: two steps

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.run.__main__ import main
 from pyserini_dupmae.training.run.runner import alone, run_all
+from pyserini_dupmae.util.errors import UserError
 
 RECIPE = """\
 description: collections without models

@@ -16,10 +16,10 @@ import pytest
 import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 
-from pyserini_dupmae.errors import UserError
 from pyserini_dupmae.training.data import load_training_set
 from pyserini_dupmae.training.teacher.command import main
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
+from pyserini_dupmae.util.errors import UserError
 from tests.training.teacher.conftest import Task
 
 KILLED = "from pyserini_dupmae.training.teacher import command, score; score.QUERIES_A_PART = 1; command.main()"

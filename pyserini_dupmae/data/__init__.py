@@ -1,0 +1,1 @@
+"""Texts, topics, judgements and runs: one module for each form that they come in."""

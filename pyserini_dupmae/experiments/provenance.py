@@ -1,0 +1,76 @@
+"""Under what circumstances a number came about: software, hardware, revision."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from pyserini_dupmae.java import find_java
+from pyserini_dupmae.util.errors import UserError
+
+PACKAGE_FOLDER = Path(__file__).parents[1]
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Versions of Python, of every installed package and of Java, the hardware, the git revision or None."""
+    return {
+        "python": platform.python_version(),
+        "packages": {one.name: one.version for one in sorted(distributions(), key=lambda one: one.name.lower())},
+        "java": _java(),
+        "git_revision": _git_revision(),
+        "hardware": {
+            "machine": platform.machine(),
+            "system": platform.platform(),
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "gpus": _gpus(),
+        },
+    }
+
+
+def _java() -> str | None:
+    try:
+        return find_java().version
+    except UserError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The revision of this package's sources, with ``+changes`` when they differ from it; None outside a clone."""
+    if _output("git", "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    revision = _output("git", "rev-parse", "HEAD")
+    return f"{revision}+changes" if _output("git", "status", "--porcelain", "--", ".") else revision
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor())
+
+
+def _gpus() -> list[str]:
+    if shutil.which("nvidia-smi") is None:
+        return []
+    found = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    return (found or "").splitlines()
+
+
+def _output(*command: str) -> str | None:
+    """What ``command`` prints, run in the package's folder; None when it fails or does not exist."""
+    try:
+        found = subprocess.run(command, cwd=PACKAGE_FOLDER, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

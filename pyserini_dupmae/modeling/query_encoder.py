@@ -1,0 +1,95 @@
+"""Queries as Eq. 12 takes them: a reduced [CLS] and all of mu, both from one pass of the model."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyserini_dupmae.util.errors import UserError
+
+if TYPE_CHECKING:
+    from pyserini_dupmae.modeling.identity import ModelIdentity
+    from pyserini_dupmae.modeling.loading import LoadedModel
+
+REMEMBERED_QUERIES = 4096
+
+
+@dataclass(frozen=True)
+class EncodedQuery:
+    """One query: ``cls`` (d',) float32, and the positive entries of mu, ``token_ids`` (m,) int64 and ``weights`` (m,)
+    float32, by rising id. A query without a known token has m = 0."""
+
+    cls: np.ndarray
+    token_ids: np.ndarray
+    weights: np.ndarray
+
+    def mu(self, vocab_size: int) -> np.ndarray:
+        """mu as a dense vector (|V|,) float32."""
+        dense = np.zeros(vocab_size, np.float32)
+        dense[self.token_ids] = self.weights
+        return dense
+
+
+class QueryModel:
+    """Encodes queries with a DupMAE model, cut to the configuration's ``query_max_length``.
+
+    What was encoded is remembered, so that the dense and the sparse side of one search share a single pass. Negative
+    entries of mu (possible with ``activation: none``) are dropped, as an impact index drops them of documents.
+    """
+
+    def __init__(self, loaded: LoadedModel):
+        self.model = loaded.model
+        self.identity: ModelIdentity = loaded.identity
+        self._memory: OrderedDict[str, EncodedQuery] = OrderedDict()
+
+    @classmethod
+    def load(cls, name: str, device: str = "cpu", dtype: str = "float32") -> QueryModel:
+        """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`."""
+        return _load(name, device, dtype)
+
+    def encode(self, texts: Sequence[str]) -> list[EncodedQuery]:
+        """Encode ``texts``, in order, each by itself: among others it would round differently, and a run would depend
+        on the batches it was made in.
+
+        Raises:
+            UserError: the model gives NaN or infinity for a query.
+        """
+        found = {text: self._memory[text] for text in texts if text in self._memory}
+        for text in texts:
+            if text not in found:
+                found[text] = self._memory[text] = self._encode(text)
+        while len(self._memory) > REMEMBERED_QUERIES:
+            self._memory.popitem(last=False)
+        return [found[text] for text in texts]
+
+    def _encode(self, text: str) -> EncodedQuery:
+        import torch
+
+        model = self.model
+        batch = model.tokenizer(
+            [text], max_length=model.config.query_max_length, truncation=True, return_tensors="pt"
+        ).to(model.device)
+        input_ids, attention_mask = batch["input_ids"], batch["attention_mask"]
+        cls, mu = (part[0].float() for part in model.represent(input_ids, attention_mask))
+        if not (cls.isfinite().all() and mu.isfinite().all()):
+            raise UserError(
+                f"the model gave NaN or infinity for the query {text!r}; "
+                f"{'its weights are damaged' if model.dtype == torch.float32 else 'encode in float32'}"
+            )
+        unknown = model.tokenizer.unk_token_id
+        known = model.ordinary_tokens(input_ids, attention_mask) & (input_ids != (-1 if unknown is None else unknown))
+        weights = (mu.clamp_min(0) * known.any()).cpu().numpy()
+        token_ids = np.flatnonzero(weights)
+        return EncodedQuery(cls.cpu().numpy(), token_ids, weights[token_ids])
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, device: str, dtype: str) -> QueryModel:
+    from pyserini_dupmae.modeling.loading import load_model
+
+    return QueryModel(load_model(name, device, dtype))

@@ -1,0 +1,66 @@
+"""The exact parts of Eq. 12 from the forward store."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.fusion import SMALL_COLLECTION
+from pyserini_dupmae.store import ForwardStore
+
+# Rows taken at a time: what they need stays in a core's cache.
+BLOCK = 256
+
+
+class StoreParts:
+    """A `fusion.ExactParts` over a forward store, with I_d the ``top_k`` largest weights of a document.
+
+    Sums are taken in float64, one document at a time and in a fixed order. A small collection is also kept in memory by
+    term, so that all of it is scored without touching the documents' other terms.
+    """
+
+    def __init__(self, store: ForwardStore, top_k: int | None = None):
+        self.store = store
+        self.top_k = min(top_k or store.top_k, store.top_k)
+        self.docids = store.docids
+
+    def parts(self, query: EncodedQuery, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        query_mu = query.mu(self.store.model.vocab_size).astype(np.float64)
+        cls, ot = np.empty(len(rows)), np.empty(len(rows))
+        for start in range(0, len(rows), BLOCK):
+            block = slice(start, start + BLOCK)
+            doc_cls, token_ids, weights = self.store.gather(rows[block], self.top_k)
+            cls[block] = _inner_products(doc_cls, query)
+            ot[block] = self._bags(token_ids, weights) @ query_mu
+        return cls, ot
+
+    def all_parts(self, query: EncodedQuery) -> tuple[np.ndarray, np.ndarray]:
+        if len(self.docids) > SMALL_COLLECTION:
+            return self.parts(query, np.arange(len(self.docids)))
+        cls, start = np.empty(len(self.docids)), 0
+        for shard in self.store.shards:
+            for block in np.split(shard.cls, range(BLOCK, len(shard), BLOCK)):
+                cls[start : start + len(block)] = _inner_products(block, query)
+                start += len(block)
+        return cls, query.weights.astype(np.float64) @ self._postings[query.token_ids]
+
+    @cached_property
+    def _postings(self) -> csr_array:
+        """Every weight by term: (|V|, documents)."""
+        shards = [(shard.token_ids[:, : self.top_k], shard.weights[:, : self.top_k]) for shard in self.store.shards]
+        token_ids, weights = (np.concatenate(arrays) for arrays in zip(*shards, strict=True))
+        return self._bags(token_ids, weights).T.tocsr()
+
+    def _bags(self, token_ids: np.ndarray, weights: np.ndarray) -> csr_array:
+        """``token_ids`` and ``weights`` (n, k) as one sparse matrix (n, |V|)."""
+        n, k = token_ids.shape
+        columns, ends = token_ids.ravel().astype(np.int32), np.arange(n + 1, dtype=np.int32) * k
+        return csr_array((weights.ravel(), columns, ends), shape=(n, self.store.model.vocab_size))
+
+
+def _inner_products(doc_cls: np.ndarray, query: EncodedQuery) -> np.ndarray:
+    """(n, d') float32 with the query's [CLS]: (n,) float64. Not by BLAS, whose sums depend on the other rows."""
+    return np.einsum("ij,j->i", doc_cls.astype(np.float64), query.cls.astype(np.float64))

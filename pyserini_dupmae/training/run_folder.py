@@ -1,0 +1,125 @@
+"""A training run and its output folder: what it was started with, where it goes on, and the record of its end."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+import transformers
+from transformers import Trainer, TrainingArguments, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.files import remove, write_json
+from pyserini_dupmae.util.log import logger
+
+RUN = "run.json"
+"""In the output folder: what the run was started with."""
+
+
+class Run:
+    """A run from its start, or from its last checkpoint, to its end.
+
+    Args:
+        training: the Trainer's options, with ``output_dir``.
+        options: the command's own, with ``resume`` and ``overwrite``.
+        started_with: what decides the run's steps; resuming with anything else would be another run.
+        result: the name of the record in the output folder, which is written last.
+        keep: names of what may lie in the output folder in any case.
+
+    Raises:
+        UserError: the folder holds something that would be lost, or a run with other options.
+    """
+
+    def __init__(
+        self,
+        training: TrainingArguments,
+        options: Namespace,
+        started_with: dict[str, Any],
+        result: str,
+        keep: tuple[str, ...] = (),
+    ):
+        self.output = Path(training.output_dir)
+        self.started_with, self.result = started_with, result
+        with training.main_process_first(desc="looking at the output folder"):
+            self.resumed = resume_from(self.output, started_with, options.resume, options.overwrite, keep)
+        set_seed(training.seed)
+
+    def complete(
+        self, make_trainer: Callable[[], Trainer], evaluates: bool, libraries: Sequence[ModuleType] = ()
+    ) -> bool:
+        """Train, evaluate, save the model and write the record; whether this process speaks for all.
+
+        The record names the versions of ``libraries``, beside those of torch and transformers.
+
+        Raises:
+            UserError: an option that the Trainer refuses, or a reporter that is missing.
+        """
+        try:
+            trainer = make_trainer()
+        except (ValueError, RuntimeError, ImportError) as error:
+            raise UserError(first_line(error)) from error
+        if trainer.is_world_process_zero():
+            write_json(self.output / RUN, self.started_with)
+        trainer.train(resume_from_checkpoint=str(self.resumed) if self.resumed else None)
+        metrics = trainer.evaluate() if evaluates else {}
+        trainer.save_model()
+        if trainer.is_world_process_zero():
+            state = trainer.state
+            record = {"run": self.started_with, "steps": state.global_step, "best_step": state.best_global_step}
+            record |= {"metrics": metrics, "history": state.log_history}
+            record |= {library.__name__: library.__version__ for library in (torch, transformers, *libraries)}
+            write_json(self.output / self.result, record)
+        return trainer.is_world_process_zero()
+
+
+def resume_from(
+    output: Path, started_with: dict[str, Any], resume: bool, overwrite: bool, keep: tuple[str, ...] = ()
+) -> Path | None:
+    """The checkpoint to go on from, None to start anew; files named in ``keep`` may lie there in any case.
+
+    Raises:
+        UserError: the folder holds something that would be lost, or a run with other options.
+    """
+    present = [path for path in output.glob("*") if path.name not in (RUN, *keep)]
+    if not resume:
+        if present and not overwrite:
+            raise UserError(f"{output} is not empty; add --resume to go on with its run, or --overwrite to delete it")
+        if present and not (output / RUN).exists():
+            raise UserError(
+                f"{output} holds something else than a training run; it is not deleted, give another folder"
+            )
+        for path in present:
+            remove(path)
+        return None
+    found = last_checkpoint(output)
+    if found is not None:
+        before = json.loads((output / RUN).read_text(encoding="utf-8"))
+        for name, value in started_with.items():
+            if before.get(name) != value:
+                raise UserError(
+                    f"the run in {output} has {name} {before.get(name)!r}, but this command {value!r}; give the "
+                    "options it was started with, or --overwrite instead of --resume to start anew"
+                )
+    return found
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """The newest complete checkpoint of a run, None when it has none; incomplete ones are deleted.
+
+    The Trainer's state is written last, so a checkpoint without it was cut short by a kill.
+    """
+    found: dict[int, Path] = {}
+    for folder in output.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        try:
+            found[int(json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"])] = folder
+        except (OSError, ValueError, KeyError):
+            logger.info("deleting %s, which was not written to its end", folder)
+            remove(folder)
+    return found[max(found)] if found else None

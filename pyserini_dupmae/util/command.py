@@ -1,0 +1,143 @@
+"""How every command of the package is made.
+
+A command is a module with ``parser()``, which has its options, and ``main(argv)``, which parses them and calls one
+function of the Python API. ``python -m`` runs it within `run_command`; ``dupmae NAME`` calls the same ``main``.
+An option that several commands have is defined here, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pyserini_dupmae.util.errors import UserError, fail
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Shows the default of each option that has one and does not tell it already."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = action.help
+        silent = action.default is None or isinstance(action.default, bool) or action.default == argparse.SUPPRESS
+        if not text or silent or action.default == [] or "default" in text:
+            return text
+        return f"{text} (default: %(default)s)"
+
+
+def make_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+    """The parser of ``python -m pyserini_dupmae.COMMAND``; ``description`` is the module's docstring."""
+    return argparse.ArgumentParser(
+        prog=f"python -m pyserini_dupmae.{command}", description=description, formatter_class=_Help
+    )
+
+
+class GroupedParser:
+    """A parser in Pyserini's manner, for ``input --a 1 output --b 2``: each group has its own options, in any order.
+
+    Args:
+        command: the command as in `make_parser`.
+        description: the module's docstring.
+        groups: name -> function that adds the group's arguments to a parser.
+    """
+
+    def __init__(
+        self, command: str, description: str | None, groups: dict[str, Callable[[argparse.ArgumentParser], None]]
+    ):
+        self.parser = make_parser(command, description)
+        prog = self.parser.prog
+        subparsers = self.parser.add_subparsers(title="groups of options", metavar="{" + ",".join(groups) + "}")
+        self.groups = {}
+        for name, add_arguments in groups.items():
+            self.groups[name] = subparsers.add_parser(name, prog=f"{prog} {name}", formatter_class=_Help)
+            add_arguments(self.groups[name])
+
+    def parse_args(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
+        """Parse ``argv`` (default: the command line) into one namespace a group; a wrong option exits with status 2."""
+        words: dict[str, list[str]] = {}
+        current: list[str] = []
+        before = current
+        for word in sys.argv[1:] if argv is None else argv:
+            if word in self.groups:
+                if word in words:
+                    self.parser.error(f"the group {word!r} is given twice")
+                current = words[word] = []
+            else:
+                current.append(word)
+        self.parser.parse_args(before)
+        return argparse.Namespace(
+            **{name: parser.parse_args(words.get(name, [])) for name, parser in self.groups.items()}
+        )
+
+
+def run_command(main: Callable[[], Any]) -> None:
+    """Run a command's ``main`` and turn a user's mistake, a full disk or Ctrl-C into one line and an exit status."""
+    try:
+        main()
+    except UserError as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        fail(f"no space left on the disk{where}; free some and run the same command again")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def positive_int(text: str) -> int:
+    """An argparse type: a whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return value
+
+
+def add_encoder(parser: Any, *, required: bool = False) -> None:
+    """``--encoder``: a DupMAE model; without it the model that comes with the package."""
+    default = "" if required else " (default: the model that comes with the package)"
+    parser.add_argument(
+        "--encoder", required=required, help=f"a DupMAE model: a folder, or a name on the Hugging Face Hub{default}"
+    )
+
+
+def add_device(parser: Any) -> None:
+    """``--device``: where a model runs."""
+    parser.add_argument("--device", help="where the model runs: cpu, cuda, cuda:1, ... (default: cuda if there is one)")
+
+
+def add_dtype(parser: Any, default: str = "float32") -> None:
+    """``--dtype``: what a model computes in."""
+    parser.add_argument("--dtype", choices=DTYPES, default=default, help="what the model computes in")
+
+
+def add_batch_size(parser: Any, of: str, default: int | None, help_default: str = "") -> None:
+    """``--batch-size``: how many ``of`` ("queries", "documents") are taken together."""
+    parser.add_argument(
+        "--batch-size", type=positive_int, default=default, metavar="N", help=f"{of} taken together{help_default}"
+    )
+
+
+def add_threads(parser: Any, default: int = 1) -> None:
+    """``--threads``: threads that search."""
+    parser.add_argument("--threads", type=positive_int, default=default, metavar="N", help="threads that search")
+
+
+def add_overwrite(parser: Any) -> None:
+    """``--overwrite``: replace what is there."""
+    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote there")
+
+
+def add_resume_or_overwrite(parser: Any) -> None:
+    """``--resume`` and ``--overwrite``, which exclude each other."""
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on with what is there; build what is missing")
+    add_overwrite(existing)

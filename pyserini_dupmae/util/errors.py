@@ -1,0 +1,27 @@
+"""The one exception for a user's mistake."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+USER_ERROR_STATUS = 2
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used.
+
+    The message names the value, the file and line where there is one, and what to do about it. A command prints it as
+    one line and exits with status 2; from Python it is an exception like any other.
+    """
+
+
+def fail(message: str) -> NoReturn:
+    """Print ``message`` as an error and exit with status 2."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(USER_ERROR_STATUS)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says, or its type: for a message of one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
