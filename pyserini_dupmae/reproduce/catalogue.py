@@ -16,7 +16,7 @@ from pyserini_dupmae.reproduce import schema
 from pyserini_dupmae.reproduce.matrix import MATRIX, expand
 from pyserini_dupmae.util.errors import UserError
 
-SHIPPED = Path(__file__).parent / "conditions"
+SHIPPED = Path(__file__).parents[1] / "experiments" / "conditions"
 SECTIONS: dict[str, Callable[[Any], Any]] = {
     "models": schema.Model.model_validate,
     "collections": schema.Collection.model_validate,

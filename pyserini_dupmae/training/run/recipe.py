@@ -17,7 +17,7 @@ from pyserini_dupmae.training.run.given import Given, find
 from pyserini_dupmae.training.run.schema import Recipe
 from pyserini_dupmae.util.errors import UserError
 
-SHIPPED = Path(__file__).parent / "recipes"
+SHIPPED = Path(__file__).parents[2] / "experiments" / "recipes"
 SUFFIX = ".yaml"
 PACKAGE = "pyserini_dupmae"
 
