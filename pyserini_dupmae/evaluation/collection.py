@@ -1,0 +1,182 @@
+"""Search a collection and measure, in one step and in memory: no run file is written or read.
+
+`measure_search` takes anything that ranks documents; `measure_searcher` an opened `DupMAESearcher`, which it asks for
+Eq. 12 and for each part alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tqdm import tqdm
+
+from pyserini_dupmae.data.qrels import Qrels
+from pyserini_dupmae.data.runs import Run
+from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Values, mean, measure
+from pyserini_dupmae.util.errors import UserError
+
+if TYPE_CHECKING:
+    from pyserini_dupmae.search.searcher import DupMAESearcher
+
+ENGINES = {"dense": ("dense",), "sparse": ("sparse",), "hybrid": ("dense", "sparse")}
+"""Mode -> the indexes that it searches."""
+
+
+class Hit(Protocol):
+    """A document found, as Pyserini's searchers and `DupMAESearcher` give it."""
+
+    @property
+    def docid(self) -> str: ...
+
+    @property
+    def score(self) -> float: ...
+
+
+Search = Callable[[Sequence[Any], int], Iterable[Iterable[Hit]]]
+"""Queries and how many hits to find -> the hits of each query, best first."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a search gave.
+
+    Attributes:
+        run: its documents; a query without any is not in it.
+        values: metric -> query id -> value, for every judged query.
+        seconds: how long each batch took.
+    """
+
+    run: Run
+    values: Values
+    seconds: list[float] = field(repr=False)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """metric -> mean over the judged queries."""
+        return {metric: mean(of_metric) for metric, of_metric in self.values.items()}
+
+
+def measure_search(
+    search: Search,
+    topics: Iterable[tuple[str, Any]],
+    qrels: Qrels,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    hits: int = 1000,
+    remove_query: bool = False,
+    batch_size: int = 32,
+    warm_up: int = 0,
+    name: str = "run",
+) -> Measured:
+    """Search every topic and measure what is found.
+
+    Args:
+        search: finds the hits of several queries. Only the call is timed, not the iteration over what it returns.
+        topics: pairs of query id and query, in whatever form ``search`` takes queries.
+        qrels: query id -> docid -> relevance.
+        metrics: as in `measure`.
+        hits: documents a query.
+        remove_query: leave out the document that has the query's own id.
+        batch_size: queries that ``search`` gets at a time; 1 for the time of each.
+        warm_up: so many queries, from the first, are searched once before: their results are not used.
+        name: what messages call the run.
+
+    Raises:
+        UserError: a metric that does not exist.
+
+    >>> from collections import namedtuple
+    >>> Found = namedtuple("Found", "docid score")
+    >>> same = lambda queries, hits: [[Found("d1", 2.0), Found("d2", 1.0)][:hits] for _ in queries]
+    >>> measure_search(same, [("q", "why?")], {"q": {"d2": 1}}, metrics=["RR@10"]).means
+    {'RR@10': 0.5}
+    """
+    pairs = list(topics)
+    wanted = hits + remove_query
+    for _, query in pairs[:warm_up]:
+        search([query], wanted)
+    scores: dict[str, dict[str, float]] = {}
+    seconds = []
+    with _bar(len(pairs), f"searching, {name}") as progress:
+        for start in range(0, len(pairs), batch_size):
+            batch = pairs[start : start + batch_size]
+            before = time.perf_counter()
+            found = search([query for _, query in batch], wanted)
+            seconds.append(time.perf_counter() - before)
+            for (qid, _), of_query in zip(batch, found, strict=True):
+                kept = [hit for hit in of_query if not (remove_query and hit.docid == qid)][:hits]
+                if kept:
+                    scores[qid] = {hit.docid: hit.score for hit in kept}
+            progress.update(len(batch))
+    run = Run(scores, {qid: list(range(1, len(kept) + 1)) for qid, kept in scores.items()}, name)
+    return Measured(run, measure(run, qrels, metrics), seconds)
+
+
+def measure_searcher(
+    searcher: DupMAESearcher,
+    topics: Iterable[tuple[str, Any]],
+    qrels: Qrels,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    hits: int = 1000,
+    modes: Sequence[str] = tuple(ENGINES),
+    remove_query: bool = False,
+    batch_size: int = 32,
+    threads: int = 1,
+) -> dict[str, Measured]:
+    """Measure a searcher by Eq. 12 and by each of its parts alone; mode -> what it gave.
+
+    The queries are encoded once, and the open indexes serve every mode. The rankings of a mode are those of a searcher
+    that is opened in this mode.
+
+    Args:
+        searcher: opened in the mode "hybrid", or in the one mode asked for.
+        topics: pairs of query id and query, as text or already encoded.
+        modes: "dense" ([CLS] alone), "sparse" (bag of words alone), "hybrid" (Eq. 12).
+        threads: queries searched at a time.
+
+    The other arguments are those of `measure_search`.
+
+    Raises:
+        UserError: an unknown mode, one for which the searcher has no index, or a metric that does not exist.
+    """
+    from pyserini_dupmae.search.fusion import Fusion
+
+    pairs = list(topics)
+    sources = searcher.sources
+    for mode in modes:
+        if mode not in ENGINES:
+            raise UserError(f"unknown mode {mode!r}; choose one of {', '.join(ENGINES)}")
+        if missing := [name for name in ENGINES[mode] if getattr(sources, name) is None]:
+            raise UserError(f"the searcher was opened without its {missing[0]} part; open it in the mode hybrid")
+    encoded = []
+    with _bar(len(pairs), "encoding queries") as progress:
+        for qid, query in pairs:
+            encoded += [(qid, one) for one in searcher.encode([query])]
+            progress.update()
+    measured = {}
+    for mode in modes:
+        dense, sparse = (getattr(sources, name) if name in ENGINES[mode] else None for name in ("dense", "sparse"))
+        fusion = Fusion(dense, sparse, sources.exact)
+
+        def search(queries: Sequence[Any], k: int, fusion: Fusion = fusion) -> Iterable[Iterable[Hit]]:
+            return map(sources.hits, fusion.search(queries, k, threads=threads))
+
+        measured[mode] = measure_search(
+            search,
+            encoded,
+            qrels,
+            metrics=metrics,
+            hits=hits,
+            remove_query=remove_query,
+            batch_size=batch_size,
+            name=mode,
+        )
+    return measured
+
+
+def _bar(queries: int, does: str) -> tqdm:
+    """A progress bar where somebody watches."""
+    return tqdm(total=queries, unit="query", desc=does, leave=False, disable=None)
