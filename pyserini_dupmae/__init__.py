@@ -6,7 +6,7 @@ Importing this package loads neither torch nor Java nor FAISS; each name below i
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _EXPORTS = {
     "DupMAEConfig": "pyserini_dupmae.modeling",
