@@ -28,8 +28,7 @@ import numpy as np
 
 from pyserini_dupmae.demo import docstrings
 from pyserini_dupmae.index.build import build
-from pyserini_dupmae.java import find_java
-from pyserini_dupmae.jvm import java_class
+from pyserini_dupmae.jvm import find_java, java_class
 from pyserini_dupmae.modeling.identity import ModelIdentity, vocabulary_hash
 from pyserini_dupmae.store import StoreInfo, write_shard
 from pyserini_dupmae.util.command import run_command

