@@ -27,7 +27,7 @@ import numpy as np
 from pyserini_dupmae import jvm
 from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.demo import docstrings
-from pyserini_dupmae.encoders.impact import QUERY_SCALE
+from pyserini_dupmae.encoders import QUERY_SCALE
 from pyserini_dupmae.index.build import build
 from pyserini_dupmae.modeling.identity import ModelIdentity, vocabulary_hash
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel

@@ -4,7 +4,13 @@ Importing this package loads neither torch nor Java nor FAISS; each name below i
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyserini_dupmae.encoders import DupMAEDocumentEncoder, DupMAEImpactQueryEncoder, DupMAEQueryEncoder
+    from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
+    from pyserini_dupmae.search import DupMAESearcher
+    from pyserini_dupmae.util.errors import UserError
 
 __version__ = "0.2.0"
 
@@ -15,8 +21,17 @@ _EXPORTS = {
     "DupMAEQueryEncoder": "pyserini_dupmae.encoders",
     "DupMAEImpactQueryEncoder": "pyserini_dupmae.encoders",
     "DupMAEDocumentEncoder": "pyserini_dupmae.encoders",
+    "UserError": "pyserini_dupmae.util.errors",
 }
-__all__ = sorted(_EXPORTS)
+__all__ = [
+    "DupMAEConfig",
+    "DupMAEDocumentEncoder",
+    "DupMAEImpactQueryEncoder",
+    "DupMAEModel",
+    "DupMAEQueryEncoder",
+    "DupMAESearcher",
+    "UserError",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,8 +13,7 @@ from typing import Any
 
 import faiss
 
-from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
-from pyserini_dupmae.encoders.impact import QUERY_SCALE
+from pyserini_dupmae.encoders import QUERY_SCALE, DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.search.opening import Sources, open_sources
 from pyserini_dupmae.util import log

@@ -17,7 +17,7 @@ from pyserini.search.lucene import LuceneImpactSearcher
 from transformers import BertConfig, BertModel
 
 from pyserini_dupmae import DupMAEDocumentEncoder, DupMAEModel, DupMAEQueryEncoder
-from pyserini_dupmae.encoders.impact import QUERY_SCALE
+from pyserini_dupmae.encoders import QUERY_SCALE
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.plugin.patches import is_dupmae
 

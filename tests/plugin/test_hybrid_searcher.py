@@ -17,7 +17,7 @@ from pyserini.search.hybrid import HybridSearcher
 from pyserini.search.lucene import LuceneImpactSearcher
 
 from pyserini_dupmae import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
-from pyserini_dupmae.encoders.impact import QUERY_SCALE
+from pyserini_dupmae.encoders import QUERY_SCALE
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
