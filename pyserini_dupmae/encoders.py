@@ -159,7 +159,7 @@ class DupMAEDocumentEncoder(DocumentEncoder):
         )
         with torch.inference_mode():
             hidden = model.hidden_states(batch["input_ids"], batch["attention_mask"])  # (n, L, d)
-            return model.reduce(hidden).cpu().numpy()
+            return model.reduce(hidden, batch["attention_mask"]).cpu().numpy()
 
 
 def _refuse_tokenizer(tokenizer_name: str | None, model_name: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_dupmae.modeling.configuration import OT_HEADS
-from pyserini_dupmae.modeling.equations import ACTIVATIONS
+from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, POOLINGS
 from pyserini_dupmae.modeling.initialise import initialise, scale_weights
 from pyserini_dupmae.modeling.loading import DTYPES, quiet_transformers
 from pyserini_dupmae.util.command import positive_int, run_command
@@ -30,6 +30,8 @@ SETTINGS = (
     "top_k",
     "ot_head",
     "activation",
+    "pooling",
+    "dense_norm",
     "sep_is_ordinary",
     "query_max_length",
     "doc_max_length",
@@ -42,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     show()
     if args.output.exists() and not args.overwrite:
         raise UserError(f"{args.output} exists; give another --output, or --overwrite to replace it")
-    model = initialise(args.source, args.seed, **{name: getattr(args, name) for name in SETTINGS})
+    model = initialise(
+        args.source, args.seed, dense_scale=args.dense_scale, **{name: getattr(args, name) for name in SETTINGS}
+    )
     if (args.ot_scale, args.ot_threshold) != (1.0, 0.0):
         scale_weights(model, args.ot_scale, args.ot_threshold)
     model.to(DTYPES[args.dtype])
@@ -76,6 +80,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--top-k", type=positive_int, help="k of Eq. 11 (default: 384)")
     parser.add_argument("--ot-head", choices=OT_HEADS, help="W^O of Eq. 6 (default: mlm)")
     parser.add_argument("--activation", choices=ACTIVATIONS, help="over mu (default: relu)")
+    parser.add_argument(
+        "--pooling",
+        choices=POOLINGS,
+        help="what W^cls reduces: the hidden state of [CLS], or the mean over all tokens (default: cls, the paper's)",
+    )
+    parser.add_argument(
+        "--dense-norm",
+        choices=DENSE_NORMS,
+        help="l2: the dense part of a score is a learned scale times the cosine (default: none, the inner product)",
+    )
+    parser.add_argument(
+        "--dense-scale", type=float, help="what that scale begins with; cosines of 1 count this much (default: 20)"
+    )
     parser.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
     parser.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")
     parser.add_argument("--doc-max-length", type=positive_int, help="tokens of a document (default: 144)")

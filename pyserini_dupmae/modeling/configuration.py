@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
-from pyserini_dupmae.modeling.equations import ACTIVATIONS
+from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, POOLINGS
 
 OT_HEADS = ("mlm", "linear")
 
@@ -22,6 +22,10 @@ class DupMAEConfig(PretrainedConfig):
             the input embeddings; the authors' code), ``"linear"`` one d x |V| matrix (the paper).
         activation: what is applied to the pooled logits: ``"relu"``, ``"log1p_relu"`` or ``"none"``. An impact
             index holds positive weights only.
+        pooling: what Eq. 10 reduces: ``"cls"``, the hidden state of [CLS] (the paper), or ``"mean"``, the mean over the
+            text's tokens, special tokens included.
+        dense_norm: ``"none"`` (the paper), or ``"l2"``: the reduced vector is brought to the length sqrt(scale), with a
+            scale that is learned, so that the inner product of query and document is scale * cos.
         sep_is_ordinary: count [SEP] as an ordinary token. [CLS] and [PAD] never are.
         query_max_length, doc_max_length: tokens kept of a query and of a document, special tokens included.
         cls_token_id, sep_token_id: the tokenizer's; padding is known from the attention mask.
@@ -41,6 +45,8 @@ class DupMAEConfig(PretrainedConfig):
         top_k: int = 384,
         ot_head: str = "mlm",
         activation: str = "relu",
+        pooling: str = "cls",
+        dense_norm: str = "none",
         sep_is_ordinary: bool = False,
         query_max_length: int = 32,
         doc_max_length: int = 144,
@@ -60,6 +66,8 @@ class DupMAEConfig(PretrainedConfig):
         self.top_k = _positive("top_k", top_k)
         self.ot_head = _one_of("ot_head", ot_head, OT_HEADS)
         self.activation = _one_of("activation", activation, ACTIVATIONS)
+        self.pooling = _one_of("pooling", pooling, POOLINGS)
+        self.dense_norm = _one_of("dense_norm", dense_norm, DENSE_NORMS)
         self.sep_is_ordinary = sep_is_ordinary
         self.query_max_length = self.check_length("query_max_length", query_max_length)
         self.doc_max_length = self.check_length("doc_max_length", doc_max_length)

@@ -12,6 +12,12 @@ tensor([[1.0000, 3.0000, 0.5000]])
 (tensor([[1, 0]]), tensor([[3., 1.]]))
 >>> relevance(torch.ones(1, 2), mu, torch.ones(1, 2), token_ids, weights)             # 2 + (3*3 + 1*1)
 tensor([[12.]])
+>>> hidden = torch.tensor([[[3.0, 0.0], [0.0, 8.0], [7.0, 7.0]]])                     # (1, 3, 2); position 2 is padding
+>>> mean = pool_tokens(hidden, torch.tensor([[1, 1, 0]]), "mean")
+>>> mean
+tensor([[1.5000, 4.0000]])
+>>> scaled_unit(mean, torch.tensor(20.0)).square().sum()                              # |v|^2 of each side is the scale
+tensor(20.)
 """
 
 from __future__ import annotations
@@ -20,14 +26,41 @@ import torch
 from torch import Tensor
 
 ACTIVATIONS = ("relu", "log1p_relu", "none")
+POOLINGS = ("cls", "mean")
+DENSE_NORMS = ("none", "l2")
 
 
-def reduce_cls(hidden_cls: Tensor, projection: Tensor) -> Tensor:
+def pool_tokens(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
+    """What Eq. 10 reduces, of hidden states (B, L, d): (B, d).
+
+    ``"cls"`` is the paper's, the hidden state of [CLS]. ``"mean"`` is the mean over the text's tokens, special tokens
+    among them, as sentence-transformers takes it; ``attention_mask`` (B, L) is 0 at padding, which does not count.
+    """
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "mean":
+        real = attention_mask.bool().unsqueeze(-1)  # (B, L, 1)
+        wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32)).masked_fill(~real, 0.0)
+        return (wide.sum(dim=1) / real.sum(dim=1)).to(hidden.dtype)
+    raise ValueError(f"unknown pooling {pooling!r}; choose one of {', '.join(POOLINGS)}")
+
+
+def reduce_cls(pooled: Tensor, projection: Tensor) -> Tensor:
     """Eq. 10: h_X W^cls.
 
-    ``hidden_cls`` (B, d) and ``projection`` (d', d), stored as ``nn.Linear`` does; returns (B, d').
+    ``pooled`` (B, d), and ``projection`` (d', d) as ``nn.Linear`` stores it; returns (B, d').
     """
-    return hidden_cls @ projection.T
+    return pooled @ projection.T
+
+
+def scaled_unit(dense: Tensor, scale: Tensor) -> Tensor:
+    """``dense`` (B, d') with each row brought to the length sqrt(``scale``), in float32 or wider.
+
+    Queries and documents alike are given half of the scale, so the inner product of two of them, which is all that a
+    FAISS index computes, is scale * cos.
+    """
+    wide = dense.to(torch.promote_types(dense.dtype, torch.float32))
+    return torch.nn.functional.normalize(wide, dim=-1) * scale.to(wide.dtype).sqrt()
 
 
 def max_pool(logits: Tensor, ordinary: Tensor) -> Tensor:

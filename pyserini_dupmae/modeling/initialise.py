@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.loading import is_dupmae_folder, load_model, no_model, quiet_transformers
-from pyserini_dupmae.modeling.model import DupMAEModel
+from pyserini_dupmae.modeling.model import NEW_DENSE_SCALE, DupMAEModel
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.log import logger
 
@@ -40,7 +40,9 @@ MASKED_LM_HEADS = {
 }
 
 
-def initialise(source: str, seed: int = 0, cls_dim: int | None = None, **settings: Any) -> DupMAEModel:
+def initialise(
+    source: str, seed: int = 0, cls_dim: int | None = None, dense_scale: float | None = None, **settings: Any
+) -> DupMAEModel:
     """Make a DupMAE model from the checkpoint ``source``, a folder or a name on the Hugging Face Hub.
 
     What the checkpoint lacks is initialised and said on the log; ``seed`` decides W^cls where it cuts the [CLS].
@@ -48,6 +50,7 @@ def initialise(source: str, seed: int = 0, cls_dim: int | None = None, **setting
 
     Args:
         cls_dim: d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder).
+        dense_scale: what the cosine begins to be multiplied by, with ``dense_norm="l2"`` (default: 20).
         settings: arguments of `DupMAEConfig` other than the encoder and what the tokenizer decides.
 
     Raises:
@@ -55,13 +58,16 @@ def initialise(source: str, seed: int = 0, cls_dim: int | None = None, **setting
             out of range.
     """
     if is_dupmae_folder(source):
-        return _changed(load_model(source).model, source, cls_dim, settings)
+        model = _changed(load_model(source).model, source, cls_dim, settings)
+        _set_dense_scale(model, dense_scale)
+        return model
     checkpoint, missing = _load_masked_lm(source)
     tokenizer = _load_tokenizer(source)
     config = _configure(checkpoint, tokenizer, cls_dim, settings)
     model = DupMAEModel(config).eval()
     model.encoder.load_state_dict(checkpoint.base_model.state_dict())
     _set_cls_projection(model.cls_projection, config, seed)
+    _set_dense_scale(model, dense_scale)
     if config.ot_head == "linear":
         _set_linear_head(model, Path(source) / PRETRAINED)
     elif missing:
@@ -106,7 +112,21 @@ def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dic
         model.config = DupMAEConfig(**{**config.to_dict(), **changes})
     except ValueError as error:
         raise UserError(str(error)) from None
+    if model.config.dense_norm == "none":
+        model.log_dense_scale = None
+    elif model.log_dense_scale is None:
+        model.set_dense_scale(NEW_DENSE_SCALE)
     return model
+
+
+def _set_dense_scale(model: DupMAEModel, scale: float | None) -> None:
+    if scale is None:
+        return
+    if model.config.dense_norm != "l2" or scale <= 0:
+        raise UserError(
+            f"--dense-scale {scale:g} must be above 0 and needs --dense-norm l2, whose cosine it multiplies"
+        )
+    model.set_dense_scale(scale)
 
 
 def _load_masked_lm(source: str) -> tuple[nn.Module, list[str]]:

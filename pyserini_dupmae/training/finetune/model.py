@@ -52,7 +52,9 @@ class FinetuneModel(nn.Module):
         output = model.ot_head.output
         ordinary = model.ordinary_tokens(texts["input_ids"], texts["attention_mask"])
         mu = vocabulary_max_pool(transformed, ordinary, output.weight, output.bias)
-        return model.reduce(hidden).float(), activate(model.known(mu.float()), self.config.activation)
+        return model.reduce(hidden, texts["attention_mask"]).float(), activate(
+            model.known(mu.float()), self.config.activation
+        )
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""
