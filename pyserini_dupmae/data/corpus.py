@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from pyserini_dupmae.data.fields import FieldParser
-from pyserini_dupmae.data.readers import BadDocumentError, Entry
+from pyserini_dupmae.data.readers import BadDocumentError, FieldParser, FileRecords, IrDatasetRecords, Records
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 
@@ -20,15 +21,16 @@ SHOWN_ERRORS = 10
 
 
 class Document(NamedTuple):
-    """A document and the place it was read from."""
+    """A document and the place it was read from: a file, or a dataset, and the line in it."""
 
     docid: str
     text: str
-    entry: Entry
+    source: str
+    line: int
 
     @property
     def place(self) -> str:
-        return self.entry.place
+        return f"{self.source}:{self.line}"
 
     def text_hash(self) -> int:
         """What tells whether a text has changed since it was encoded."""
@@ -44,16 +46,41 @@ class Survey:
 
 
 class Corpus:
-    """The documents of some entries, in order; can be iterated many times.
+    """The documents of a collection, in order; can be iterated many times.
 
     Args:
-        entries: the records, see `pyserini_dupmae.data.readers`.
-        parser: how a record becomes a docid and a text.
+        records: of `FileRecords` or `IrDatasetRecords`.
+        parser: finds docid and text of a record.
         skip: pass over what is no document instead of raising.
+        advice: ends the message about what is no document.
     """
 
-    def __init__(self, entries: Iterable[Entry], parser: FieldParser, skip: bool = False):
-        self.entries, self.parser, self.skip = entries, parser, skip
+    def __init__(self, records: Records, parser: FieldParser, skip: bool = False, advice: str = "mend it"):
+        self.records, self.parser, self.skip, self.advice = records, parser, skip, advice
+
+    @classmethod
+    def open(
+        cls,
+        corpus: str | os.PathLike | None = None,
+        ir_dataset: str | None = None,
+        *,
+        fields: Sequence[str] | None = None,
+        delimiter: str = "\n",
+        docid_field: str | None = None,
+        skip: bool = False,
+    ) -> Corpus:
+        """The documents of the file or folder ``corpus``, or of the dataset ``ir_dataset``; one of them is given.
+
+        ``fields``, ``delimiter`` and ``docid_field`` are those of `FieldParser`, ``skip`` that of `Corpus`.
+
+        Raises:
+            UserError: neither or both are given, or there is no such collection.
+        """
+        if (corpus is None) == (ir_dataset is None):
+            raise UserError("give a corpus or the id of an ir_datasets collection, and not both")
+        records: Records = FileRecords(Path(corpus)) if corpus is not None else IrDatasetRecords(str(ir_dataset))
+        advice = "mend it, or pass over such documents with --on-error skip"
+        return cls(records, FieldParser(fields, delimiter, docid_field), skip, advice)
 
     def __iter__(self) -> Iterator[Document]:
         """Each document; what is none is a `UserError` naming file and line, unless it is to be skipped."""
@@ -63,17 +90,15 @@ class Corpus:
 
     def _parsed(self) -> Iterator[Document | str]:
         """Each document, and for each one that is skipped a message."""
-        for entry in self.entries:
+        for source, line, raw, decode in self.records:
             try:
-                docid, text = self.parser.parse(entry.decode(entry.raw))
+                docid, text = self.parser.parse(decode(raw))
             except BadDocumentError as error:
                 if not self.skip:
-                    raise UserError(
-                        f"{entry.place}: {error}; mend it, or pass over such documents with --on-error skip"
-                    ) from None
-                yield f"{entry.place}: {error}"
+                    raise UserError(f"{source}:{line}: {error}; {self.advice}") from None
+                yield f"{source}:{line}: {error}"
             else:
-                yield Document(docid, text, entry)
+                yield Document(docid, text, source, line)
 
     def survey(self) -> Survey:
         """Read everything once: count the documents, report what is skipped, refuse docids that occur twice.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lazy import require
 
 COMPRESSIONS = (".gz", ".zst")
 _CHUNK = 1 << 20
@@ -17,6 +18,12 @@ _CHUNK = 1 << 20
 def plain_suffix(path: Path) -> str:
     """The suffix that tells a file's format, without that of a compression."""
     return (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file ``name`` of ``folder``, plain or compressed; None where there is none."""
+    candidates = (folder / (name + suffix) for suffix in ("", *COMPRESSIONS))
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -60,10 +67,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _zstandard_chunks(path: Path) -> Iterator[bytes]:
     """What a zstandard file holds. Frame by frame, since the library's own reader is silent when the last is cut."""
-    try:
-        import zstandard
-    except ImportError:
-        raise UserError(f"reading {path} needs zstandard; install it with: pip install zstandard") from None
+    zstandard = require("zstandard", f"reading {path}", "zstandard")
     decompressor = zstandard.ZstdDecompressor()
     frame = None
     with open(path, "rb") as stream:

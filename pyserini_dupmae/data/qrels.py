@@ -1,7 +1,7 @@
 """Qrels: query id -> docid -> relevance, a whole number; 0 and below are not relevant.
 
 Read from TREC's and MS MARCO's form (``qid iteration docid relevance``), BEIR's (tab-separated, header line
-``query-id corpus-id score``) or an ir_datasets id.
+``query-id corpus-id score``) or an ir_datasets id; `pyserini_qrels` fetches what Pyserini's registry has.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_dupmae.data.ir_dataset import DatasetPart
+from pyserini_dupmae.data.beir import QRELS_HEADER
+from pyserini_dupmae.data.ir_dataset import IrDataset
 from pyserini_dupmae.data.lines import numbered_texts
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.files import atomic_open
 
 Qrels = dict[str, dict[str, int]]
-
-BEIR_HEADER = ["query-id", "corpus-id", "score"]
 
 
 class Judgement(NamedTuple):
@@ -46,8 +46,33 @@ def judgements(source: str | os.PathLike) -> Iterator[Judgement]:
     if Path(source).exists():
         yield from _file_judgements(source)
     else:
-        for record in DatasetPart(str(source), "qrels", not_a=("file",)):
-            yield Judgement(str(source), record.query_id, record.doc_id, record.relevance)
+        for judgement in IrDataset(str(source), "qrels", not_a=("file",)).judgements():
+            yield Judgement(str(source), *judgement)
+
+
+def pyserini_qrels(name: str) -> str:
+    """The file of the judgements ``name`` of Pyserini's registry, which Pyserini fetches at first use.
+
+    Raises:
+        UserError: Pyserini has no such judgements or cannot fetch them.
+    """
+    from pyserini_dupmae import jvm
+
+    jvm.prepare()
+    from jnius import JavaException
+    from pyserini.search import get_qrels_file
+
+    try:
+        return str(get_qrels_file(name))
+    except (JavaException, OSError) as error:
+        raise UserError(f"cannot have the judgements {name!r} from Pyserini's registry: {first_line(error)}") from None
+
+
+def write_qrels(path: str | os.PathLike, qrels: Qrels) -> None:
+    """Write judgements in TREC's form."""
+    lines = (f"{qid} 0 {docid} {grade}\n" for qid, judged in qrels.items() for docid, grade in judged.items())
+    with atomic_open(path) as stream:
+        stream.writelines(lines)
 
 
 def _collect(found: Iterable[Judgement]) -> Qrels:
@@ -63,12 +88,12 @@ def _file_judgements(path: str | os.PathLike) -> Iterator[Judgement]:
     beir = False
     for number, line in numbered_texts(path):
         where = f"{path}:{number}"
-        if number == 1 and line.split() == BEIR_HEADER:
+        if number == 1 and line.split() == list(QRELS_HEADER):
             beir = True
             continue
         fields = line.split("\t") if beir else line.split()
         if len(fields) != (3 if beir else 4):
-            form = "tab-separated " + " ".join(BEIR_HEADER) if beir else "qid iteration docid relevance"
+            form = "tab-separated " + " ".join(QRELS_HEADER) if beir else "qid iteration docid relevance"
             raise UserError(f"{where}: {len(fields)} columns, expected {form}")
         qid, docid, relevance = fields[0], fields[-2], fields[-1]
         try:

@@ -1,18 +1,20 @@
-"""Where documents come from: files of one record a line, or ir_datasets. Each record knows its file and line."""
+"""From files of one record a line, or from ir_datasets, to the docid and the text of each record."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from pyserini_dupmae.data.ir_dataset import DatasetPart
+from pyserini_dupmae.data.ir_dataset import IrDataset
+from pyserini_dupmae.data.jsonl import parse_object
 from pyserini_dupmae.data.lines import COMPRESSIONS, numbered_lines
+from pyserini_dupmae.data.msmarco import parse_columns
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 
 COLLECTION_NAMES = ("corpus", "collection")  # BEIR's and MS MARCO's: queries and qrels lie beside them
+DOCID_FIELDS = ("id", "_id", "docid")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -20,52 +22,45 @@ class BadDocumentError(Exception):
     """A record that is no document; the message says why, without the place."""
 
 
-class Entry(NamedTuple):
-    """One record before it is decoded: ``decode(raw)`` gives its fields or raises `BadDocumentError`."""
+class Record(NamedTuple):
+    """A record before it is decoded: ``decode(raw)`` gives its fields or raises `BadDocumentError`."""
 
     source: str
     line: int
     raw: Any
     decode: Callable[[Any], dict[str, Any]]
 
-    @property
-    def place(self) -> str:
-        return f"{self.source}:{self.line}"
+
+class Records(Protocol):
+    """The records of a collection, in order; can be iterated many times."""
+
+    def __iter__(self) -> Iterator[Record]: ...
 
 
-def json_record(line: bytes) -> dict[str, Any]:
-    """The object on a line of JSON lines."""
+def json_fields(line: bytes) -> dict[str, Any]:
+    """The fields of a line of JSON lines."""
+    return _parsed(parse_object, line)
+
+
+def tsv_fields(line: bytes) -> dict[str, Any]:
+    """The fields of a line of MS MARCO's collection."""
+    return _parsed(parse_columns, line)
+
+
+def _parsed(parse: Callable[[str], dict[str, Any]], line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(_text(line))
-    except (ValueError, RecursionError) as error:
-        raise BadDocumentError(f"malformed JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise BadDocumentError(f"malformed: a JSON object is expected, not a {type(record).__name__}")
-    return record
-
-
-def tsv_record(line: bytes) -> dict[str, Any]:
-    """MS MARCO's ``id TAB text``, or ``id TAB title TAB text``."""
-    columns = _text(line).rstrip("\r\n").split("\t")
-    if len(columns) == 2:
-        return {"id": columns[0], "text": columns[1]}
-    if len(columns) == 3:
-        return {"id": columns[0], "title": columns[1], "text": columns[2]}
-    raise BadDocumentError(f"malformed: {len(columns)} column(s), but a line is id TAB text or id TAB title TAB text")
-
-
-def _text(line: bytes) -> str:
-    try:
-        return line.decode()
+        return parse(line.decode())
     except UnicodeDecodeError as error:
         raise BadDocumentError(f"invalid UTF-8 at byte {error.start + 1} of the line") from None
+    except ValueError as error:
+        raise BadDocumentError(str(error)) from None
 
 
-DECODERS = {".jsonl": json_record, ".json": json_record, ".tsv": tsv_record}
+DECODERS = {".jsonl": json_fields, ".json": json_fields, ".tsv": tsv_fields}
 
 
-class FileEntries:
-    """The records of a file, or of the collection files of a folder in sorted order; can be iterated many times.
+class FileRecords:
+    """The records of a file, or of the collection files of a folder in sorted order.
 
     A folder that holds a ``corpus.*`` or ``collection.*`` gives that alone. Blank lines are passed over.
 
@@ -76,14 +71,14 @@ class FileEntries:
     def __init__(self, corpus: Path):
         self.paths = _collection_files(corpus)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[Record]:
         for path in self.paths:
             decode = DECODERS[_format(path)]
             for number, line in numbered_lines(path):
                 if number == 1:
                     line = line.removeprefix(_BYTE_ORDER_MARK)
                 if line.strip():
-                    yield Entry(str(path), number, line, decode)
+                    yield Record(str(path), number, line, decode)
 
 
 def _collection_files(corpus: Path) -> list[Path]:
@@ -108,24 +103,99 @@ def _format(path: Path) -> str:
     return Path(path.stem).suffix or ".jsonl" if path.suffix in COMPRESSIONS else path.suffix
 
 
-def ir_dataset_entries(dataset_id: str) -> Iterable[Entry]:
-    """The documents of an ir_datasets collection; its places count documents from 1.
+class IrDatasetRecords:
+    """The documents of an ir_datasets collection; their places count documents from 1.
 
     Raises:
-        UserError: as `DatasetPart`.
+        UserError: as `IrDataset`.
     """
-    return _IrDatasetEntries(DatasetPart(dataset_id, "docs"))
+
+    def __init__(self, dataset_id: str):
+        self._dataset = IrDataset(dataset_id, "docs")
+
+    def __iter__(self) -> Iterator[Record]:
+        for number, document in enumerate(self._dataset.documents(), 1):
+            yield Record(self._dataset.dataset_id, number, document, _ir_dataset_fields)
 
 
-class _IrDatasetEntries:
-    def __init__(self, documents: DatasetPart):
-        self.documents = documents
-
-    def __iter__(self) -> Iterator[Entry]:
-        for number, document in enumerate(self.documents, 1):
-            yield Entry(self.documents.dataset_id, number, document, _ir_dataset_record)
+def _ir_dataset_fields(document: Any) -> dict[str, Any]:
+    fields = document._asdict()
+    return {"id": fields.pop("doc_id"), "contents": document.default_text(), **fields}
 
 
-def _ir_dataset_record(document: Any) -> dict[str, Any]:
-    record = document._asdict()
-    return {"id": record.pop("doc_id"), "contents": document.default_text(), **record}
+class FieldParser:
+    """Finds the docid and the text among the fields of a record, by Pyserini's rules.
+
+    Args:
+        fields: the fields to encode, in order, joined by a space. A record without them may hold them in its
+            ``contents``, one after another. Default: all of ``contents``, else ``title`` and ``text``, else ``text``.
+        delimiter: what separates the fields in ``contents``; one more of them at the end is allowed.
+        docid_field: the field of the docid; default: the first of `DOCID_FIELDS` that is there.
+
+    >>> FieldParser().parse({"_id": 7, "title": "Tides", "text": "rise and fall"})
+    ('7', 'Tides rise and fall')
+    """
+
+    def __init__(self, fields: Sequence[str] | None = None, delimiter: str = "\n", docid_field: str | None = None):
+        self.fields, self.delimiter = fields, delimiter
+        self.docid_fields = (docid_field,) if docid_field else DOCID_FIELDS
+
+    def parse(self, record: dict[str, Any]) -> tuple[str, str]:
+        """The docid and the text; a record that lacks one or holds something else is a `BadDocumentError`."""
+        return self._docid(record), _encodable(self._text(record))
+
+    def _docid(self, record: dict[str, Any]) -> str:
+        value = next((record[name] for name in self.docid_fields if record.get(name) is not None), None)
+        if value is None:
+            raise BadDocumentError(f"no id ({', '.join(self.docid_fields)}); name its field with --docid-field")
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise BadDocumentError(f"the id {value!r} is neither a string nor a whole number")
+        docid = str(value)
+        if not docid or docid.split() != [docid]:
+            raise BadDocumentError(f"the id {docid!r} is empty or has white space, which a run file cannot hold")
+        return _encodable(docid)
+
+    def _text(self, record: dict[str, Any]) -> str:
+        if self.fields is None:
+            if "contents" in record:
+                return _value(record, "contents")
+            if "text" in record:
+                return _joined([_value(record, "title"), _value(record, "text")])
+            raise BadDocumentError(f"no contents and no text among {', '.join(record)}; name its --fields")
+        if all(name in record for name in self.fields):
+            return _joined([_value(record, name) for name in self.fields])
+        if "contents" not in record:
+            missing = next(name for name in self.fields if name not in record)
+            raise BadDocumentError(f"no field {missing!r}, and no contents that could hold it")
+        return _joined(self._split(_value(record, "contents", strip=False), len(self.fields)))
+
+    def _split(self, contents: str, fields: int) -> list[str]:
+        if contents.count(self.delimiter) == fields:
+            contents = contents.removesuffix(self.delimiter)
+        parts = contents.split(self.delimiter)
+        if len(parts) != fields:
+            raise BadDocumentError(
+                f"contents has {len(parts)} part(s) between {self.delimiter!r}, but --fields names {fields}"
+            )
+        return [part.strip() for part in parts]
+
+
+def _value(record: dict[str, Any], name: str, strip: bool = True) -> str:
+    value = record.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadDocumentError(f"the field {name!r} is a {type(value).__name__}, not a text")
+    return value.strip() if strip else value
+
+
+def _joined(parts: list[str]) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadDocumentError("half of a surrogate pair, which is no character, is in its id or text") from None
+    return text

@@ -7,13 +7,16 @@ of their own.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from pyserini_dupmae.data.ir_dataset import DatasetPart
+from pyserini_dupmae.data.ir_dataset import IrDataset
+from pyserini_dupmae.data.jsonl import parse_object
 from pyserini_dupmae.data.lines import COMPRESSIONS, numbered_texts, plain_suffix
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.files import atomic_open
 
 Topic = tuple[str, str]
 
@@ -21,7 +24,7 @@ ID_FIELDS = ("_id", "id", "qid", "query_id")
 TEXT_FIELDS = ("text", "query", "title", "contents")
 
 
-def read_topics(source: str) -> list[Topic]:
+def read_topics(source: str | os.PathLike) -> list[Topic]:
     """The (query id, text) pairs of ``source``, in the order in which Pyserini takes them.
 
     Raises:
@@ -34,10 +37,16 @@ def read_topics(source: str) -> list[Topic]:
     elif path.suffix in (".tsv", ".txt", ".jsonl", ".trec", *COMPRESSIONS) or path.is_dir():
         raise UserError(f"there is no topics file {source}")
     else:
-        topics = _read_name(source)
+        topics = _read_name(str(source))
     if not topics:
         raise UserError(f"{source} holds no topics")
     return topics
+
+
+def write_topics(path: str | os.PathLike, topics: Iterable[Topic]) -> None:
+    """Write ``query id TAB text`` lines; white space within a text becomes single spaces."""
+    with atomic_open(path) as stream:
+        stream.writelines(f"{qid}\t{' '.join(text.split())}\n" for qid, text in topics)
 
 
 def place_of(path: Path, qid: str) -> str:
@@ -82,12 +91,7 @@ def _parse_tsv(line: str) -> Topic:
 
 
 def _parse_json(line: str) -> Topic:
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not valid JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
+    value = parse_object(line)
     qid, text = _first(value, ID_FIELDS), _first(value, TEXT_FIELDS)
     if isinstance(qid, bool) or not isinstance(qid, str | int):
         raise ValueError(f"the query id must be a string or a number, got {qid!r}")
@@ -96,7 +100,7 @@ def _parse_json(line: str) -> Topic:
     return _checked_id(str(qid)), text.strip()
 
 
-def _first(value: dict, fields: tuple[str, ...]) -> object:
+def _first(value: Mapping[str, Any], fields: tuple[str, ...]) -> Any:
     for field in fields:
         if field in value:
             return value[field]
@@ -139,8 +143,7 @@ def _read_name(name: str) -> list[Topic]:
 
     if name in topics_mapping:
         return _read_pyserini(name)
-    queries = DatasetPart(name, "queries", not_a=("file", "name of Pyserini's topics"))
-    return _in_order([(query.query_id, query.default_text()) for query in queries])
+    return _in_order(list(IrDataset(name, "queries", not_a=("file", "name of Pyserini's topics")).queries()))
 
 
 def _read_pyserini(name: str) -> list[Topic]:
@@ -150,8 +153,9 @@ def _read_pyserini(name: str) -> list[Topic]:
     try:
         return [(str(qid), text) for qid, text in DefaultQueryIterator.from_topics(name)]
     except (JavaException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"cannot have the topics {name!r}, which Pyserini fetches at first use: {reason}") from None
+        raise UserError(
+            f"cannot have the topics {name!r}, which Pyserini fetches at first use: {first_line(error)}"
+        ) from None
 
 
 def _in_order(topics: list[Topic]) -> list[Topic]:

@@ -20,8 +20,6 @@ from itertools import islice
 import torch
 
 from pyserini_dupmae.data.corpus import Corpus, shard_range
-from pyserini_dupmae.data.fields import FieldParser
-from pyserini_dupmae.data.readers import FileEntries, ir_dataset_entries
 from pyserini_dupmae.encode.arguments import parse
 from pyserini_dupmae.encode.output import INDEXES, Output
 from pyserini_dupmae.encode.pipeline import encode_store
@@ -74,9 +72,14 @@ def _indexes(target: argparse.Namespace) -> list[str]:
 
 
 def _corpus(source: argparse.Namespace) -> Corpus:
-    entries = FileEntries(source.corpus) if source.corpus else ir_dataset_entries(source.ir_dataset)
-    parser = FieldParser(source.fields, source.delimiter, source.docid_field)
-    return Corpus(entries, parser, skip=source.on_error == "skip")
+    return Corpus.open(
+        source.corpus,
+        source.ir_dataset,
+        fields=source.fields,
+        delimiter=source.delimiter,
+        docid_field=source.docid_field,
+        skip=source.on_error == "skip",
+    )
 
 
 def _settings(args: argparse.Namespace, loaded: LoadedModel) -> Settings:

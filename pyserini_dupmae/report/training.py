@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
-from pyserini_dupmae.data.lines import numbered_texts
+from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.report.blocks import Cell, LineChart, Point, Row, Section, Series, Table, score
 from pyserini_dupmae.report.systems import Systems
 from pyserini_dupmae.util.errors import UserError
@@ -42,13 +41,7 @@ def read_losses(path: Path) -> dict[str, list[Point]]:
     for what is not a JSON object, and when there is no loss at all.
     """
     curves: dict[str, list[Point]] = {}
-    for number, line in numbered_texts(path):
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{path}:{number}: not JSON ({error}); a training log has one object a line") from None
-        if not isinstance(entry, dict):
-            raise UserError(f"{path}:{number}: not a JSON object; a training log has one a line")
+    for _, entry in read_objects(path):
         for name, value in entry.items():
             if "loss" in name and _is_number(value) and _is_number(entry.get(STEP)):
                 curves.setdefault(name, []).append(Point(entry[STEP], value))

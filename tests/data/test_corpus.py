@@ -5,15 +5,13 @@ import pytest
 
 from pyserini_dupmae.data import corpus as corpus_module
 from pyserini_dupmae.data.corpus import Corpus, shard_range
-from pyserini_dupmae.data.fields import FieldParser
-from pyserini_dupmae.data.readers import FileEntries
 from pyserini_dupmae.util.errors import UserError
 
 GOOD = {"id": "good", "contents": "a text"}
 BAD = [
-    (b'{"id": "x", "contents": ', "malformed JSON"),
-    (b"[" * 100_000, "malformed JSON"),
-    (b'["x"]', "a JSON object is expected, not a list"),
+    (b'{"id": "x", "contents": ', "not JSON"),
+    (b"[" * 100_000, "not JSON"),
+    (b'["x"]', "a JSON list, not an object"),
     (b'{"contents": "no id"}', "no id"),
     (b'{"id": null, "contents": "no id"}', "no id"),
     (b'{"id": "x"}', "no contents and no text"),
@@ -30,7 +28,7 @@ BAD = [
 
 
 def corpus(path, skip=False):
-    return Corpus(FileEntries(path), FieldParser(), skip)
+    return Corpus.open(path, skip=skip)
 
 
 @pytest.mark.parametrize(("line", "message"), BAD)

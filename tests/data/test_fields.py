@@ -2,8 +2,7 @@
 
 import pytest
 
-from pyserini_dupmae.data.fields import FieldParser
-from pyserini_dupmae.data.readers import BadDocumentError
+from pyserini_dupmae.data.readers import BadDocumentError, FieldParser
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,14 @@ import zstandard
 from ir_datasets.formats import TsvDocs
 
 from pyserini_dupmae.data.corpus import Corpus
-from pyserini_dupmae.data.fields import FieldParser
-from pyserini_dupmae.data.readers import FileEntries, ir_dataset_entries
+from pyserini_dupmae.data.readers import FileRecords
 from pyserini_dupmae.util.errors import UserError
 
 EXPECTED = [("d1", "Hot water rises"), ("d2", "Wärme und Kälte"), ("d3", "")]
 
 
 def read(path: Path, **options) -> list[tuple[str, str]]:
-    return [(document.docid, document.text) for document in Corpus(FileEntries(path), FieldParser(**options))]
+    return [(document.docid, document.text) for document in Corpus.open(path, **options)]
 
 
 def as_jsonl(docid_field: str = "id", text_field: str = "contents") -> bytes:
@@ -87,27 +86,27 @@ def test_ir_datasets(tmp_path):
     path.write_text("".join(f"{docid}\t{text}\n" for docid, text in EXPECTED))
     documents = TsvDocs(ir_datasets.util.LocalDownload(path))
     ir_datasets.registry.register("local-test", ir_datasets.Dataset(documents))
-    documents = list(Corpus(ir_dataset_entries("local-test"), FieldParser()))
+    documents = list(Corpus.open(ir_dataset="local-test"))
     assert [(document.docid, document.text) for document in documents] == EXPECTED
     assert documents[1].place == "local-test:2"
 
 
 def test_an_ir_dataset_that_does_not_exist_is_an_error():
     with pytest.raises(UserError, match="'beir/nowhere' is no dataset of ir_datasets"):
-        ir_dataset_entries("beir/nowhere")
+        Corpus.open(ir_dataset="beir/nowhere")
 
 
 def test_missing_corpus(tmp_path):
     with pytest.raises(UserError, match=r"no file or folder .*nowhere"):
-        FileEntries(tmp_path / "nowhere")
+        FileRecords(tmp_path / "nowhere")
 
 
 def test_unknown_format(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(UserError, match=r"a\.txt does not tell its format"):
-        FileEntries(tmp_path / "a.txt")
+        FileRecords(tmp_path / "a.txt")
     with pytest.raises(UserError, match="holds no collection file"):
-        FileEntries(tmp_path)
+        FileRecords(tmp_path)
 
 
 @pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".zst", zstandard.compress)])

@@ -200,7 +200,7 @@ def test_skipped_documents_are_reported(encode, jsonl, tmp_path):
     assert encode(corpus, "--store-only").status == 2
     finished = encode(corpus, "--store-only", input=("--on-error", "skip"))
     assert finished.status == 0
-    assert f"skipped {corpus}:2: malformed JSON" in finished.stderr
+    assert f"skipped {corpus}:2: not JSON" in finished.stderr
     assert "2 document(s) skipped" in finished.stderr
     assert ForwardStore(tmp_path / "out/store").docids == ["a", "b"]
 

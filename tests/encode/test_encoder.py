@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from pyserini_dupmae.data.corpus import Document
-from pyserini_dupmae.data.readers import Entry
 from pyserini_dupmae.encode.encoder import encode_window
 from pyserini_dupmae.encode.windows import tokenise
 from pyserini_dupmae.modeling import DupMAEModel
@@ -12,7 +11,7 @@ from pyserini_dupmae.util.errors import UserError
 
 
 def window_of(model, texts, max_length=144):
-    documents = [Document(f"d{i}", text, Entry("file", i, None, dict)) for i, text in enumerate(texts)]
+    documents = [Document(f"d{i}", text, "file", i) for i, text in enumerate(texts)]
     return tokenise(documents, model.tokenizer, max_length)
 
 

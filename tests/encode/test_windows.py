@@ -5,14 +5,13 @@ import pytest
 import torch
 
 from pyserini_dupmae.data.corpus import Document
-from pyserini_dupmae.data.readers import Entry
 from pyserini_dupmae.encode.windows import tokenise, windows
 from pyserini_dupmae.modeling import DupMAEModel
 
 
 @pytest.fixture
 def documents(corpus):
-    return [Document(docid, text, Entry("file", 1, None, dict)) for docid, text in corpus]
+    return [Document(docid, text, "file", 1) for docid, text in corpus]
 
 
 @pytest.mark.parametrize("size", [1, 7, 301, 1000])

@@ -157,7 +157,7 @@ def test_a_log_that_is_gone_is_said_and_left_out(folder):
             lambda results: (results / "log.jsonl").write_text('{"step": 1, "loss": 2}\nstep 2\n'),
             "log.jsonl:2: not JSON",
         ),
-        (lambda results: (results / "log.jsonl").write_text("[]\n"), "log.jsonl:1: not a JSON object"),
+        (lambda results: (results / "log.jsonl").write_text("[]\n"), "log.jsonl:1: a JSON list, not an object"),
         (lambda results: (results / "log.jsonl").write_text('{"step": 1}\n'), "has no line with a step and a loss"),
         (lambda results: (results / "00.result.json").write_text("{}"), "00.result.json: condition: Field required"),
         (lambda results: results.rename(results.parent / "elsewhere"), "there is no folder results"),

@@ -13,8 +13,7 @@ from random import Random
 
 import pytest
 
-from pyserini_dupmae.data.fields import FieldParser
-from pyserini_dupmae.data.readers import FileEntries
+from pyserini_dupmae.data.readers import FieldParser, FileRecords
 from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.reproduce import catalogue
 
@@ -155,5 +154,5 @@ def test_passages_of_v2(tmp_path: Path) -> None:
         (tmp_path / f"msmarco_v2_passage_{part:02}.gz").write_bytes(gzip.compress(data))
     collection = catalogue.read().collections["msmarco-v2-passage"]
     parser = FieldParser(collection.fields, docid_field=collection.docid_field)
-    found = [parser.parse(entry.decode(entry.raw)) for entry in FileEntries(tmp_path)]
+    found = [parser.parse(record.decode(record.raw)) for record in FileRecords(tmp_path)]
     assert found == [(f"msmarco_passage_{part:02}_{i}", f"text {part} {i}") for part in range(2) for i in range(3)]

@@ -5,10 +5,10 @@
 draws from it.
 """
 
+from pyserini_dupmae.data.judged_collection import SOURCE_HELP
 from pyserini_dupmae.training.data.combined import CombinedTrainingSet
 from pyserini_dupmae.training.data.documents import Documents
 from pyserini_dupmae.training.data.sampling import Draw, EpochSampling
-from pyserini_dupmae.training.data.sources import SOURCE_HELP
 from pyserini_dupmae.training.data.training_set import TrainingSet, load_training_set, load_training_sets
 
 __all__ = [

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyserini_dupmae.data.beir import write_beir
+from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
-from pyserini_dupmae.training.data.resolve_ids import finite, json_records
+from pyserini_dupmae.training.data.resolve_ids import finite
 from pyserini_dupmae.util.errors import UserError
 
-CORPUS, TOPICS, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/train.tsv"
+SPLIT = "train"
 NEGATIVES, SCORES = "negatives.jsonl", "scores.tsv"
 
 
@@ -34,34 +35,31 @@ class _Example(NamedTuple):
 
 
 def write_folder(path: Path, folder: Path) -> None:
-    """Write what ``path`` holds to ``folder``: `CORPUS`, `TOPICS`, `QRELS`, and, if there are any, `NEGATIVES` and
-    `SCORES`.
+    """Write what ``path`` holds to ``folder``: BEIR's files and, if there are any, `NEGATIVES` and `SCORES`.
 
     Raises:
         UserError: a line that cannot be used; names it.
     """
-    (folder / QRELS).parent.mkdir()
-    names = (CORPUS, TOPICS, QRELS, NEGATIVES, SCORES)
     seen: set[str] = set()
-    with ExitStack() as stack:
-        corpus, topics, qrels, negatives, scores = (
-            stack.enter_context(open(folder / name, "w", encoding="utf-8")) for name in names
-        )
-        qrels.write("query-id\tcorpus-id\tscore\n")
+    with (
+        write_beir(folder, [SPLIT], escape=True) as collection,
+        open(folder / NEGATIVES, "w", encoding="utf-8") as negatives,
+        open(folder / SCORES, "w", encoding="utf-8") as scores,
+    ):
         for example in _examples(path):
             qid = _id("query", example.query)
             if qid not in seen:
                 seen.add(qid)
-                topics.write(json.dumps({"_id": qid, "text": example.query}) + "\n")
+                collection.query(qid, example.query)
             for text, score in [*example.positives, *example.negatives]:
                 docid = _id("document", text)
                 if docid not in seen:
                     seen.add(docid)
-                    corpus.write(json.dumps({"_id": docid, "text": text}) + "\n")
+                    collection.document(docid, text)
                 if score is not None:
                     scores.write(f"{qid}\t{docid}\t{score!r}\n")
             for text, _ in example.positives:
-                qrels.write(f"{qid}\t{_id('document', text)}\t1\n")
+                collection.judgement(SPLIT, qid, _id("document", text))
             if example.negatives:
                 listed = [_id("document", text) for text, _ in example.negatives]
                 negatives.write(json.dumps({"query_id": qid, "negatives": listed}) + "\n")
@@ -93,7 +91,7 @@ def _triples(path: Path) -> Iterator[_Example]:
 
 
 def _json_examples(path: Path) -> Iterator[_Example]:
-    for where, record in json_records(path):
+    for where, record in read_objects(path):
         if "positives" in record:
             scores = record.get("scores", {})
             if not isinstance(scores, dict):

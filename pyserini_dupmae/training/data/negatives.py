@@ -17,10 +17,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
 from pyserini_dupmae.data.runs import MSMARCO_COLUMNS, TREC_COLUMNS
 from pyserini_dupmae.training.data import msmarco_hard_negatives
-from pyserini_dupmae.training.data.resolve_ids import Listed, finite, identifier, json_records
+from pyserini_dupmae.training.data.resolve_ids import Listed, finite, identifier
 from pyserini_dupmae.util.errors import UserError
 
 FORMS = "query positive negative, or a run: qid Q0 docid rank score tag, or qid docid rank"
@@ -33,7 +34,7 @@ def read_negatives(path: Path) -> Iterator[Listed]:
         UserError: a line that cannot be used; names it.
     """
     if plain_suffix(path) == ".jsonl":
-        for where, record in json_records(path):
+        for where, record in read_objects(path):
             yield _mined(where, record) if "query_id" in record else msmarco_hard_negatives.negatives(where, record)
         return
     first = next((line for _, line in numbered_texts(path)), "").split()

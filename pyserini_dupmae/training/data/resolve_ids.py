@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyserini_dupmae.data.lines import numbered_texts
 from pyserini_dupmae.training.data.documents import Documents
 from pyserini_dupmae.util.errors import UserError
 
@@ -66,19 +63,6 @@ def resolve(lines: Iterable[Listed], numbers: Mapping[str, int], documents: Docu
     if not parts:
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The object on each line with its place; raises `UserError` for what is none."""
-    for number, line in numbered_texts(path):
-        where = f"{path}:{number}"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: not JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise UserError(f"{where}: a JSON {type(record).__name__}, not an object")
-        yield where, record
 
 
 def identifier(value: Any, where: str) -> str:

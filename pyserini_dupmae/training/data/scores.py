@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
 from pyserini_dupmae.training.data import msmarco_hard_negatives
-from pyserini_dupmae.training.data.resolve_ids import Listed, finite, json_records
+from pyserini_dupmae.training.data.resolve_ids import Listed, finite
 from pyserini_dupmae.util.errors import UserError
 
 
@@ -22,7 +23,7 @@ def read_scores(path: Path) -> Iterator[Listed]:
         UserError: a line that cannot be used; names it.
     """
     if plain_suffix(path) == ".jsonl":
-        for where, record in json_records(path):
+        for where, record in read_objects(path):
             yield msmarco_hard_negatives.scored(where, record)
         return
     for number, line in numbered_texts(path):

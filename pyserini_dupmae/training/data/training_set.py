@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyserini_dupmae.data.judged_collection import JudgedCollection, find_collection
 from pyserini_dupmae.data.qrels import judgements, read_qrels
 from pyserini_dupmae.training.data.cache import build_once, content_key
 from pyserini_dupmae.training.data.documents import Documents, write_documents
@@ -17,7 +18,6 @@ from pyserini_dupmae.training.data.negatives import read_negatives
 from pyserini_dupmae.training.data.ragged import Ragged
 from pyserini_dupmae.training.data.resolve_ids import resolve
 from pyserini_dupmae.training.data.scores import read_scores
-from pyserini_dupmae.training.data.sources import Source, find_source
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
 from pyserini_dupmae.util.log import logger
@@ -74,16 +74,16 @@ def load_training_set(
     if Path(source).is_file():
         inline = Path(source)
         folder = build_once(cache / f"inline-{content_key([inline])}", lambda to: write_folder(inline, to))
-        found = replace(find_source(str(folder)), name=source)
+        found = replace(find_collection(str(folder)), name=source)
         negatives, scores = negatives or _if_there(folder / NEGATIVES), scores or _if_there(folder / SCORES)
     else:
-        found = find_source(source)
+        found = find_collection(source)
     documents = Documents(
         build_once(
             cache / f"documents-{content_key([found.corpus])}", lambda to: write_documents(found.documents(), to)
         )
     )
-    key = content_key([*found.inputs, negatives, scores])
+    key = content_key([found.corpus, found.topics, found.qrels, negatives, scores])
     folder = build_once(cache / f"training-{key}", lambda to: _write(found, documents, negatives, scores, to))
     described = json.loads((folder / QUERIES).read_text(encoding="utf-8"))
     arrays = {path.name.partition(".")[0] for path in folder.glob("*.npy")}
@@ -112,7 +112,9 @@ def _if_there(path: Path) -> Path | None:
     return path if path.exists() else None
 
 
-def _write(source: Source, documents: Documents, negatives: Path | None, scores: Path | None, folder: Path) -> None:
+def _write(
+    source: JudgedCollection, documents: Documents, negatives: Path | None, scores: Path | None, folder: Path
+) -> None:
     topics = source.read_topics()
     positives, relevance = _judged(source, [qid for qid, _ in topics], documents)
     kept = np.flatnonzero(np.diff(positives.ends, prepend=0))
@@ -134,7 +136,7 @@ def _write(source: Source, documents: Documents, negatives: Path | None, scores:
     write_json(folder / QUERIES, queries)
 
 
-def _judged(source: Source, query_ids: list[str], documents: Documents) -> tuple[Ragged, Ragged]:
+def _judged(source: JudgedCollection, query_ids: list[str], documents: Documents) -> tuple[Ragged, Ragged]:
     """Of each query the rows and the relevance of its positives."""
     qrels = read_qrels(source.qrels)
     if unknown := qrels.keys() - set(query_ids):
@@ -153,7 +155,7 @@ def _judged(source: Source, query_ids: list[str], documents: Documents) -> tuple
 
 
 def _negatives(
-    path: Path | None, positives: Ragged, source: Source, numbers: Mapping[str, int], documents: Documents
+    path: Path | None, positives: Ragged, source: JudgedCollection, numbers: Mapping[str, int], documents: Documents
 ) -> Ragged:
     """Of each query its negatives in the order of the file, each once and no positive among them."""
     if path is None:
@@ -172,7 +174,7 @@ def _negatives(
 
 
 def _scores(
-    path: Path, arrays: Mapping[str, Ragged], source: Source, numbers: Mapping[str, int], documents: Documents
+    path: Path, arrays: Mapping[str, Ragged], source: JudgedCollection, numbers: Mapping[str, int], documents: Documents
 ) -> dict[str, Ragged]:
     """The scores of the positives and negatives in ``arrays``, float32, NaN where the file has none."""
     pairs = resolve(read_scores(path), numbers, documents, source.name)

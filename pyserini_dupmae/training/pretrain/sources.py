@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.data.ir_dataset import DatasetPart
+from pyserini_dupmae.data.ir_dataset import PREFIX as IR_DATASETS
+from pyserini_dupmae.data.ir_dataset import IrDataset
+from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.data.lines import numbered_texts
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.lazy import require
 
-DATASETS, IR_DATASETS = "datasets:", "ir_datasets:"
+DATASETS = "datasets:"
 JSON_SUFFIXES, TEXT_SUFFIXES = (".jsonl", ".jsonl.gz"), (".txt", ".txt.gz")
 BODY_FIELDS = ("text", "contents", "body")
 SOURCE_HELP = (
@@ -66,19 +68,9 @@ def fingerprint(source: str) -> str:
 
 
 def _file(path: Path, fields: Sequence[str]) -> Iterator[str]:
-    is_json = path.name.endswith(JSON_SUFFIXES)
-    for number, line in numbered_texts(path):
-        yield _json_text(line, fields, f"{path}:{number}") if is_json else line.strip()
-
-
-def _json_text(line: str, fields: Sequence[str], place: str) -> str:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{place}: not JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise UserError(f"{place}: a JSON {type(record).__name__}, not an object with a text")
-    return _text(record, fields, place)
+    if path.name.endswith(JSON_SUFFIXES):
+        return (_text(record, fields, place) for place, record in read_objects(path))
+    return (line.strip() for _, line in numbered_texts(path))
 
 
 def _text(record: Mapping[str, Any], fields: Sequence[str], place: str) -> str:
@@ -100,10 +92,7 @@ def _text(record: Mapping[str, Any], fields: Sequence[str], place: str) -> str:
 
 
 def _dataset(source: str) -> Iterator[Mapping[str, Any]]:
-    try:
-        import datasets
-    except ImportError:
-        raise UserError(f"reading {source!r} needs the library datasets; pip install datasets") from None
+    datasets = require("datasets", f"reading {source!r}", "datasets")
     name, config, split = (*source.removeprefix(DATASETS).split(":"), "", "")[:3]
     try:
         if (Path(name) / "state.json").exists() or (Path(name) / "dataset_dict.json").exists():
@@ -112,10 +101,10 @@ def _dataset(source: str) -> Iterator[Mapping[str, Any]]:
         else:
             found = datasets.load_dataset(name, config or None, split=split or "train", streaming=True)
     except (OSError, ValueError, KeyError) as error:  # what the library raises for a wrong name, configuration or split
-        raise UserError(f"cannot open {source!r}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot open {source!r}: {first_line(error)}") from None
     return iter(found)
 
 
 def _corpus(source: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    for document in DatasetPart(source.removeprefix(IR_DATASETS), "docs"):
+    for document in IrDataset(source.removeprefix(IR_DATASETS), "docs").documents():
         yield document._asdict() if fields else {"text": document.default_text()}

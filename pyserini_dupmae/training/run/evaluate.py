@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_dupmae.data.judged_collection import SOURCE_HELP, JudgedCollection, find_collection
 from pyserini_dupmae.data.qrels import read_qrels
 from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.encode.__main__ import main as encode
@@ -21,7 +22,6 @@ from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionRe
 from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
 from pyserini_dupmae.reproduce.prepare import main as prepare
 from pyserini_dupmae.search.__main__ import main as search
-from pyserini_dupmae.training.data.sources import SOURCE_HELP, Source, find_source
 from pyserini_dupmae.training.run.results import METRICS
 from pyserini_dupmae.util.command import positive_int, run_command
 from pyserini_dupmae.util.errors import UserError
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
     options = parser().parse_args(argv)
-    sources = [find_source(data) for data in options.data]
+    sources = [find_collection(data) for data in options.data]
     labels = [label(source) for source in sources]
     if len(set(labels)) < len(labels):
         raise UserError(f"--data names two collections alike: {' '.join(options.data)}; rename a folder")
@@ -61,14 +61,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         measure_on(source, index, options)
 
 
-def label(source: Source) -> str:
+def label(source: JudgedCollection) -> str:
     """What files of results call the collection ``source`` and its split."""
     if source.topics is None:
         return str(source.qrels).replace("/", "-")
     return Path(source.name).name.replace(":", "-")
 
 
-def encoded(source: Source, options: argparse.Namespace) -> Path:
+def encoded(source: JudgedCollection, options: argparse.Namespace) -> Path:
     """Encode the documents of ``source``, unless that is done; the folder with their indexes."""
     index = options.output / "index" / label(source)
     documents = ["--ir-dataset", str(source.qrels)] if source.topics is None else ["--corpus", str(source.corpus)]
@@ -81,7 +81,7 @@ def model(options: argparse.Namespace) -> list[str]:
     return ["--encoder", options.encoder, *(["--device", options.device] if options.device else [])]
 
 
-def measure_on(source: Source, index: Path, options: argparse.Namespace) -> None:
+def measure_on(source: JudgedCollection, index: Path, options: argparse.Namespace) -> None:
     """Write the runs and the results of one collection."""
     prepared = options.output / "topics" / label(source)
     topics = ["--topics", str(source.topics or source.qrels), "--qrels", str(source.qrels), "--judged-only"]

@@ -129,10 +129,10 @@ def test_processes_that_start_at_once(tmp_path, cache):
         ("qrels/train.tsv", "q9\td1\t1", "train.tsv:8: there is no query 'q9' in"),
         ("qrels/train.tsv", "q1\td1", "train.tsv:8: 2 columns?, expected"),
         ("qrels/train.tsv", "q1\td4\t0", "train.tsv:8: query q1, document d4 is judged 0, but 1 before"),
-        ("queries.jsonl", '{"_id": "q7", "text": ', "queries.jsonl:7: not valid JSON"),
+        ("queries.jsonl", '{"_id": "q7", "text": ', "queries.jsonl:7: not JSON"),
         ("queries.jsonl", '{"_id": "q1", "text": "again"}', "queries.jsonl:7: the query id 'q1' was already given"),
         ("corpus.jsonl", '{"_id": "d40"}', "corpus.jsonl:31: no contents and no text"),
-        ("corpus.jsonl", "[]", "corpus.jsonl:31: malformed"),
+        ("corpus.jsonl", "[]", "corpus.jsonl:31: a JSON list, not an object"),
         ("corpus.jsonl", '{"_id": "d3", "text": ""}', r"'d3' occurs twice \(documents 4 and 31\)"),
     ],
 )

@@ -1,0 +1,44 @@
+"""JSON lines: an object on each line of a plain or compressed file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from pyserini_dupmae.data.lines import numbered_texts
+from pyserini_dupmae.util.errors import UserError
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """The object that ``text`` is.
+
+    Raises:
+        ValueError: it is none; the message says why, without the place.
+
+    >>> parse_object('{"id": 7}')
+    {'id': 7}
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def read_objects(path: str | os.PathLike) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The object on each line that is not blank, with its place: ``FILE:LINE``.
+
+    Raises:
+        UserError: the file cannot be read, or a line is no object; names the line.
+    """
+    for number, line in numbered_texts(path):
+        place = f"{path}:{number}"
+        try:
+            value = parse_object(line)
+        except ValueError as error:
+            raise UserError(f"{place}: {error}") from None
+        yield place, value
