@@ -16,7 +16,7 @@ import json
 import os
 from dataclasses import asdict, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -25,16 +25,14 @@ from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open
 
 Text = Annotated[str, Field(min_length=1)]
-Mode = Literal["cls", "ot", "hybrid", "bm25"]
-SEARCH_MODES: dict[str, Mode] = {"hybrid": "hybrid", "dense": "cls", "sparse": "ot"}
-"""The search command's modes -> those of a record."""
+Mode = Annotated[str, Field(pattern="^(dense|sparse|hybrid|bm25)$")]
 MEAN_TOLERANCE = 1e-6
 SUFFIX = ".result.json"
 
-record = dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+FORM = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-@record
+@dataclass(frozen=True, config=FORM)
 class IndexStatistics:
     """``documents``, ``bytes`` on disk of what this mode searches, and ``postings`` of its impact index."""
 
@@ -43,7 +41,7 @@ class IndexStatistics:
     postings: NonNegativeInt | None = None
 
 
-@record
+@dataclass(frozen=True, config=FORM)
 class Latency:
     """Of a search, without encoding the query unless the producer says so: milliseconds a query, and queries/s."""
 
@@ -53,7 +51,7 @@ class Latency:
     median_ms: PositiveFloat | None = None
 
 
-@record
+@dataclass(frozen=True, config=FORM)
 class ConditionResult:
     """What one condition gave on one topic set.
 
@@ -61,7 +59,7 @@ class ConditionResult:
         condition: its name; with ``topics``, unique among the results of a folder.
         collection, topics: what was searched, and with which queries ("" when the collection has one set only).
         model: the encoder's name; BM25 has none.
-        mode: [CLS] alone, ordinary tokens alone, Eq. 12, or BM25.
+        mode: [CLS] alone (dense), ordinary tokens alone (sparse), Eq. 12 (hybrid), or BM25.
         metrics: metric -> mean over queries; charts show the first.
         per_query: metric -> query id -> value; its mean is the one in ``metrics``.
         paper: metric -> the DupMAE paper's value for this condition.

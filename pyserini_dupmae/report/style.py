@@ -43,7 +43,7 @@ svg .axis { stroke: var(--ink); stroke-width: 1; }
 svg .line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; }
 svg .dot { fill: currentColor; }
 svg .gain { fill: var(--gain); } svg .loss { fill: var(--loss); }
-.hybrid, .s0 { color: var(--s0); } .cls, .s1 { color: var(--s1); } .ot, .s2 { color: var(--s2); }
+.hybrid, .s0 { color: var(--s0); } .dense, .s1 { color: var(--s1); } .sparse, .s2 { color: var(--s2); }
 .bm25, .s3 { color: var(--s3); } .s4 { color: var(--s4); } .s5 { color: var(--s5); } .s6 { color: var(--s6); }
 .s7 { color: var(--s7); } .bar.published { color: var(--s4); opacity: .55; }
 .d1 { stroke-dasharray: 6 3; } .d2 { stroke-dasharray: 2 2; } .d3 { stroke-dasharray: 8 2 2 2; }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pyserini_dupmae.evaluation.results import ConditionResult
 
-MODE_NAMES = {"bm25": "BM25", "cls": "[CLS]", "ot": "OT", "hybrid": "Eq. 12"}
+MODE_NAMES = {"bm25": "BM25", "dense": "[CLS]", "sparse": "OT", "hybrid": "Eq. 12"}
 """In the order in which systems are shown."""
 
 SETTINGS = {"top_k": "k {}", "cls_dim": "d' {}", "bits": "{} bits", "query_terms": "{} query terms"}

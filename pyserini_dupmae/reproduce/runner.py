@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.evaluation.measures import Values, mean
-from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionResult, IndexStatistics
+from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, IndexStatistics
 from pyserini_dupmae.experiments.provenance import environment
 from pyserini_dupmae.experiments.steps import Outcome, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
@@ -83,7 +83,7 @@ class Runner:
             *check_scores(condition, PYTHON, finished.scores),
         ]
         mode = condition.search.mode
-        finished.mode = SEARCH_MODES[mode]
+        finished.mode = mode
         lucene = IndexInfo.read(planned.index / "lucene")
         files = [file for name in SEARCHED[mode] for file in (planned.index / name).iterdir()]
         size = sum(file.stat().st_size for file in files)

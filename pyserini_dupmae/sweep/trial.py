@@ -11,7 +11,7 @@ import numpy as np
 from pyserini_dupmae.data.qrels import Qrels
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.evaluation.measures import mean, measure
-from pyserini_dupmae.evaluation.results import SEARCH_MODES, ConditionResult, IndexStatistics, Latency
+from pyserini_dupmae.evaluation.results import ConditionResult, IndexStatistics, Latency
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.fusion import Fusion, Ranking
 from pyserini_dupmae.sweep.indexes import Indexes
@@ -52,7 +52,7 @@ def measure_setting(setting: Setting, indexes: Indexes, task: Task) -> Condition
         collection=task.collection,
         topics=task.topics,
         model=task.model,
-        mode=SEARCH_MODES[setting.mode],
+        mode=setting.mode,
         metrics={metric: mean(of_metric) for metric, of_metric in values.items()},
         per_query=values,
         cls_dim=setting.cls_dim,

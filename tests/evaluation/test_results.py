@@ -35,16 +35,16 @@ def test_round_trip_below_the_folder(tmp_path):
 
 
 def test_training_log_is_relative_to_the_record(tmp_path):
-    record = {"condition": "a", "collection": "c", "mode": "ot", "metrics": {"AP": 1}, "training_log": "../log.jsonl"}
+    record = {"condition": "a", "collection": "c", "mode": "sparse", "metrics": {"AP": 1}}
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "a.result.json").write_text(json.dumps(record))
+    (tmp_path / "runs" / "a.result.json").write_text(json.dumps({**record, "training_log": "../log.jsonl"}))
     assert read_results(tmp_path)[0].training_log == str(tmp_path / "runs" / ".." / "log.jsonl")
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"mode": "dense"}, "mode: Input should be 'cls', 'ot', 'hybrid' or 'bm25'"),
+        ({"mode": "cls"}, "mode: String should match pattern '^(dense|sparse|hybrid|bm25)$'"),
         ({"metrics": {}}, "metrics: "),
         ({"metrics": {"AP": float("nan")}}, "metrics.AP: "),
         ({"condition": ""}, "condition: "),
@@ -55,7 +55,7 @@ def test_training_log_is_relative_to_the_record(tmp_path):
     ],
 )
 def test_bad_fields_are_named(tmp_path, change, says):
-    record = {"condition": "a", "collection": "c", "mode": "ot", "metrics": {"AP": 1.0}, **change}
+    record = {"condition": "a", "collection": "c", "mode": "sparse", "metrics": {"AP": 1.0}, **change}
     (tmp_path / "a.result.json").write_text(json.dumps(record))
     with pytest.raises(UserError) as error:
         read_results(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from pyserini_dupmae.evaluation.results import ConditionResult, IndexStatistics, Latency
 
-SETTINGS = {"bm25": [{}], "cls": [{"cls_dim": 16}], "ot": [{"top_k": 24, "bits": 8}]}
+SETTINGS = {"bm25": [{}], "dense": [{"cls_dim": 16}], "sparse": [{"top_k": 24, "bits": 8}]}
 SETTINGS["hybrid"] = [{"cls_dim": 16, "top_k": k, "bits": 8} for k in (24, 6, 12)]
 
 
@@ -38,7 +38,7 @@ def results():
                         metrics={"nDCG@10": mean(per_query), "R@100": round(draw.random(), 4)},
                         per_query={"nDCG@10": per_query},
                         paper={"nDCG@10": 0.346} if mode == "hybrid" else {},
-                        expected={"R@100": 0.1234} if mode == "ot" else {},
+                        expected={"R@100": 0.1234} if mode == "sparse" else {},
                         index=IndexStatistics(3633, 1_234_567 + 1000 * setting.get("top_k", 0), 87_192),
                         latency=Latency(7.25 + setting.get("top_k", 0), 12.5),
                         training_log=None if mode == "bm25" else "log.jsonl",

@@ -100,7 +100,7 @@ def test_overview_has_the_largest_setting_the_mean_and_the_peers(page, results):
 def test_wins_and_losses_are_counted(page, results):
     ours, theirs = (
         next(r for r in results if r.mode == mode and r.top_k in (None, 24)).per_query["nDCG@10"]
-        for mode in ("hybrid", "cls")
+        for mode in ("hybrid", "dense")
     )
     better, worse = sum(ours[q] > theirs[q] for q in ours), sum(ours[q] < theirs[q] for q in ours)
     expected = f"Eq. 12 against [CLS]: {better} better, {len(ours) - better - worse} equal, {worse} worse"
@@ -133,7 +133,7 @@ def test_markdown_has_the_same_tables(folder, page, results):
 
 def test_missing_parts_are_left_out(tmp_path, results):
     lone = {"per_query": {}, "index": None, "latency": None, "training_log": None}
-    first = next(result for result in results if result.mode == "cls")
+    first = next(result for result in results if result.mode == "dense")
     type(first)(**{**vars(first), **lone}).write(tmp_path / "results" / "a.result.json")
     assert report(tmp_path).returncode == 0
     page = Page((tmp_path / "out" / "report.html").read_text())

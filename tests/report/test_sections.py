@@ -29,10 +29,10 @@ def test_a_condition_that_is_a_mean_comes_last_and_no_second_mean_is_added(resul
 
 def test_duels_need_the_same_queries(results):
     values = {"other": 0.5}
-    spoiled = [replace(r, per_query={"AP": values}, metrics={"AP": 0.5}) if r.mode == "cls" else r for r in results]
+    spoiled = [replace(r, per_query={"AP": values}, metrics={"AP": 0.5}) if r.mode == "dense" else r for r in results]
     assert duels.section(Systems(spoiled)) is not None
     spoiled = [
-        replace(r, per_query={"nDCG@10": values}, metrics={"nDCG@10": 0.5}) if r.mode == "cls" else r for r in results
+        replace(r, per_query={"nDCG@10": values}, metrics={"nDCG@10": 0.5}) if r.mode == "dense" else r for r in results
     ]
     with pytest.raises(UserError, match="different queries"):
         duels.section(Systems(spoiled))

@@ -102,8 +102,7 @@ def brute_force(encoded, tiny_model_dir, topics):
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "sparse"])
 def test_effectiveness_is_that_of_a_scan(swept, brute_force, qrels, mode):
-    name = {"hybrid": "hybrid", "dense": "cls", "sparse": "ot"}[mode]
-    results = [result for result in read_results(swept[0]) if result.mode == name]
+    results = [result for result in read_results(swept[0]) if result.mode == mode]
     assert len(results) == {"hybrid": 24, "dense": 2, "sparse": 12}[mode]
     for result in results:
         wanted = brute_force.values(mode, result.cls_dim, result.top_k, result.bits, result.query_terms, qrels)

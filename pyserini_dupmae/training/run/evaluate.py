@@ -18,11 +18,11 @@ from pyserini_dupmae.data.qrels import read_qrels
 from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.encode.__main__ import main as encode
 from pyserini_dupmae.evaluation.measures import mean, measure
-from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionResult
+from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult
 from pyserini_dupmae.reproduce.prepare import QRELS, TOPICS
 from pyserini_dupmae.reproduce.prepare import main as prepare
 from pyserini_dupmae.search.__main__ import main as search
-from pyserini_dupmae.training.run.results import METRICS
+from pyserini_dupmae.training.run.results import METRICS, MODES
 from pyserini_dupmae.util.command import positive_int, run_command
 from pyserini_dupmae.util.errors import UserError
 
@@ -88,19 +88,19 @@ def measure_on(source: JudgedCollection, index: Path, options: argparse.Namespac
     prepare(["topics", *topics, "--output", str(prepared)])
     qrels = read_qrels(prepared / QRELS)
     name = options.name or Path(options.encoder).name
-    for mode, shown in SEARCH_MODES.items():
-        run = options.output / "search" / f"{label(source)}.{shown}.txt"
+    for mode in MODES:
+        run = options.output / "search" / f"{label(source)}.{mode}.txt"
         how = ["--mode", mode, "--hits", str(options.hits), "--output", str(run)]
         search(["--index", str(index), "--topics", str(prepared / TOPICS), *model(options), *how])
         values = measure(read_run(run), qrels, METRICS)
         ConditionResult(
-            condition=f"{label(source)}.{name}.{shown}",
+            condition=f"{label(source)}.{name}.{mode}",
             collection=label(source),
             model=name,
-            mode=shown,
+            mode=mode,
             metrics={metric: mean(of_metric) for metric, of_metric in values.items()},
             per_query=values,
-        ).write(options.output / f"{label(source)}.{shown}{SUFFIX}")
+        ).write(options.output / f"{label(source)}.{mode}{SUFFIX}")
 
 
 if __name__ == "__main__":

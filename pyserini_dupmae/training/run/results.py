@@ -12,7 +12,7 @@ from pyserini_dupmae.experiments.steps import Step
 from pyserini_dupmae.util.files import atomic_open, write_json
 
 METRICS = ("nDCG@10", "MRR@10")
-MODES = ("cls", "ot", "hybrid")
+MODES = ("dense", "sparse", "hybrid")
 TABLE, DATA = "results.md", "results.json"
 
 
@@ -32,7 +32,7 @@ def table(results: Sequence[ConditionResult]) -> str:
 
 
 def write(results: Sequence[ConditionResult], output: Path) -> None:
-    """Write the table, and the same as data: ``[{"model": ..., "nDCG@10": {"cls": ..., ...}, ...}, ...]``."""
+    """Write the table, and the same as data: ``[{"model": ..., "nDCG@10": {"dense": ..., ...}, ...}, ...]``."""
     with atomic_open(output / TABLE) as stream:
         stream.write(table(results) + "\n")
     write_json(output / DATA, _rows(results))

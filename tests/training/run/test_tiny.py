@@ -57,7 +57,7 @@ def test_each_stage_finds_what_words_do_not(done: tuple[Path, str]) -> None:
     assert list(mrr) == ["pre-trained", "stage 1", "stage 2", "stage 3"]
     assert mrr["pre-trained"]["hybrid"] < 0.2
     assert mrr["stage 1"]["hybrid"] > 0.5
-    assert min(mrr["stage 1"]["cls"], mrr["stage 1"]["ot"]) > 0.3
+    assert min(mrr["stage 1"]["dense"], mrr["stage 1"]["sparse"]) > 0.3
     assert mrr["stage 2"]["hybrid"] > mrr["stage 1"]["hybrid"] + 0.03
     assert mrr["stage 3"]["hybrid"] > mrr["stage 2"]["hybrid"] - 0.03
 
