@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import string
 import subprocess
 import sys
 import sysconfig
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import BertConfig, BertTokenizer
+from transformers import BertTokenizer
 
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
+from tests.helpers import tiny_bert, write_jsonl, write_lines
 
 SOURCES = ("argparse.py", "calendar.py", "csv.py", "datetime.py", "_pydatetime.py", "decimal.py", "_pydecimal.py")
 SOURCES += ("fractions.py", "gzip.py", "heapq.py", "mailbox.py", "pathlib.py", "random.py", "shutil.py", "socket.py")
@@ -71,9 +73,7 @@ def corpus() -> list[tuple[str, str]]:
 def corpus_file(corpus: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`corpus` as jsonl with ``id`` and ``contents``."""
     path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
-    lines = [json.dumps({"id": docid, "contents": text}, ensure_ascii=False) for docid, text in corpus]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    return write_jsonl(path, [{"id": docid, "contents": text} for docid, text in corpus])
 
 
 @pytest.fixture(scope="session")
@@ -85,9 +85,17 @@ def topics() -> list[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def topics_file(topics: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`topics` as tab-separated text."""
-    path = tmp_path_factory.mktemp("topics") / "topics.tsv"
-    path.write_text("".join(f"{qid}\t{text}\n" for qid, text in topics), encoding="utf-8")
-    return path
+    return write_lines(tmp_path_factory.mktemp("topics") / "topics.tsv", [f"{qid}\t{text}" for qid, text in topics])
+
+
+@pytest.fixture
+def jsonl(tmp_path: Path) -> Callable[..., Path]:
+    """``jsonl(records, "name.jsonl")`` writes a file of JSON lines below ``tmp_path``."""
+
+    def write(records: list[Any], name: str = "corpus.jsonl") -> Path:
+        return write_jsonl(tmp_path / name, records)
+
+    return write
 
 
 def _vocabulary() -> dict[str, int]:
@@ -104,14 +112,7 @@ def _save_model(folder: Path, ot_head: str) -> Path:
     torch.manual_seed(0)
     vocabulary = _vocabulary()
     tokenizer = BertTokenizer(vocab=vocabulary)
-    encoder = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=160,
-    )
+    encoder = tiny_bert(len(vocabulary))
     model = DupMAEModel(
         DupMAEConfig(
             encoder,

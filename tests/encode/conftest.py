@@ -1,12 +1,10 @@
-"""Running the encode command, in this process, and writing collections for it."""
+"""Running the encode command, in this process."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -47,17 +45,3 @@ def encode(capsys: pytest.CaptureFixture[str], tiny_model_dir: Path, tmp_path: P
         return Finished(status, captured.out, captured.err)
 
     return run
-
-
-@pytest.fixture
-def jsonl(tmp_path: Path) -> Callable[..., Path]:
-    """Write records to a jsonl file; a record that is bytes goes in as it is."""
-
-    def write(records: list[Any], name: str = "corpus.jsonl") -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
-        path.write_bytes(b"".join(line + b"\n" for line in lines))
-        return path
-
-    return write

@@ -11,8 +11,7 @@ import pytest
 
 from pyserini_dupmae.training.data import TrainingSet, load_training_set
 from pyserini_dupmae.util.errors import UserError
-
-from .conftest import json_lines, write_lines
+from tests.helpers import write_jsonl, write_lines
 
 OWN = [
     {"query": "one", "positives": ["a", "b"], "negatives": ["c", "a", "d"]},
@@ -29,7 +28,7 @@ def by_text(data: TrainingSet) -> dict[str, tuple[list[str], list[str]]]:
 
 
 def test_texts_in_json(tmp_path, cache):
-    data = load_training_set(str(json_lines(tmp_path / "train.jsonl", OWN)), cache)
+    data = load_training_set(str(write_jsonl(tmp_path / "train.jsonl", OWN)), cache)
     assert by_text(data) == {"one": (["a", "b"], ["c", "d", "e"]), "two": (["c"], [])}
     assert sorted(data.documents.texts(range(len(data.documents)))) == ["a", "b", "c", "d", "e"]
     assert data.name == str(tmp_path / "train.jsonl")
@@ -37,8 +36,8 @@ def test_texts_in_json(tmp_path, cache):
 
 
 def test_ids_are_those_of_the_texts(tmp_path, cache):
-    one = load_training_set(str(json_lines(tmp_path / "one.jsonl", OWN)), cache)
-    other = load_training_set(str(json_lines(tmp_path / "other.jsonl", OWN[::-1])), cache)
+    one = load_training_set(str(write_jsonl(tmp_path / "one.jsonl", OWN)), cache)
+    other = load_training_set(str(write_jsonl(tmp_path / "other.jsonl", OWN[::-1])), cache)
     assert dict(zip(one.queries, one.query_ids, strict=True)) == dict(zip(other.queries, other.query_ids, strict=True))
     assert sorted(map(one.documents.docid, range(5))) == sorted(map(other.documents.docid, range(5)))
 
@@ -63,7 +62,7 @@ FLAG = {"query": "q", "pos": ["a"], "neg": ["b", "c"], "pos_scores": [3], "neg_s
 @pytest.mark.parametrize("record", [OWN_SCORES, FLAG])
 def test_scores_beside_the_texts(tmp_path, cache, record):
     records = [record, {"query": "unscored", "pos": ["b"], "neg": ["c"]}]
-    data = load_training_set(str(json_lines(tmp_path / "train.jsonl", records)), cache)
+    data = load_training_set(str(write_jsonl(tmp_path / "train.jsonl", records)), cache)
     scored, unscored = data.queries.index("q"), data.queries.index("unscored")
     assert by_text(data)["q"] == (["a"], ["b", "c"])
     assert data.positive_scores[scored].tolist() == [3]
@@ -74,11 +73,11 @@ def test_scores_beside_the_texts(tmp_path, cache, record):
 
 
 def test_a_file_of_negatives_takes_the_place_of_those_inline(tmp_path, cache):
-    source = str(json_lines(tmp_path / "train.jsonl", OWN))
+    source = str(write_jsonl(tmp_path / "train.jsonl", OWN))
     data = load_training_set(source, cache)
     docids = {text: data.documents.docid(row) for row, text in enumerate(data.documents.texts(range(5)))}
     qid = data.query_ids[data.queries.index("two")]
-    mined = json_lines(tmp_path / "mined.jsonl", [{"query_id": qid, "negatives": [docids["e"], docids["a"]]}])
+    mined = write_jsonl(tmp_path / "mined.jsonl", [{"query_id": qid, "negatives": [docids["e"], docids["a"]]}])
     assert by_text(load_training_set(source, cache, mined)) == {"one": (["a", "b"], []), "two": (["c"], ["e", "a"])}
 
 

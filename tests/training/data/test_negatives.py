@@ -10,8 +10,7 @@ import pytest
 
 from pyserini_dupmae.training.data import load_training_set
 from pyserini_dupmae.util.errors import UserError
-
-from .conftest import json_lines, write_lines
+from tests.helpers import write_jsonl, write_lines
 
 
 def negatives(beir: Path, cache: Path, path: Path) -> dict[str, list[str]]:
@@ -38,8 +37,8 @@ def test_mined(beir, cache, tmp_path, caplog):
 
 def test_a_query_on_several_lines(beir, cache, tmp_path):
     lines = [{"query_id": qid, "negatives": [docid]} for qid, docids in MINED for docid in docids]
-    assert negatives(beir, cache, json_lines(tmp_path / "mined.jsonl", lines[::2] + lines[1::2]))["q1"] == ["d3"]
-    assert negatives(beir, cache, json_lines(tmp_path / "mined.jsonl", lines)) == EXPECTED
+    assert negatives(beir, cache, write_jsonl(tmp_path / "mined.jsonl", lines[::2] + lines[1::2]))["q1"] == ["d3"]
+    assert negatives(beir, cache, write_jsonl(tmp_path / "mined.jsonl", lines)) == EXPECTED
 
 
 def test_msmarco_hard_negatives(beir, cache, tmp_path):
@@ -48,12 +47,12 @@ def test_msmarco_hard_negatives(beir, cache, tmp_path):
         {"qid": "q0", "pos": ["d3"], "neg": {"bm25": ["d7", "d1"], "dense": ["d4", "d7", "d5"]}},
         {"qid": "q1", "pos": ["d4"], "neg": {"bm25": ["d3"], "dense": []}},
     ]
-    assert negatives(beir, cache, json_lines(tmp_path / "hard.jsonl", plain)) == EXPECTED
+    assert negatives(beir, cache, write_jsonl(tmp_path / "hard.jsonl", plain)) == EXPECTED
     scored = [
         {"qid": "q0", "pos": [], "neg": {"bm25": [{"pid": docid, "ce-score": 1.5} for docid in ("d7", "d1", "d5")]}},
         {"qid": "q1", "pos": [], "neg": {"bm25": [{"pid": "d3", "ce-score": -3}]}},
     ]
-    assert negatives(beir, cache, json_lines(tmp_path / "scored.jsonl", scored)) == EXPECTED
+    assert negatives(beir, cache, write_jsonl(tmp_path / "scored.jsonl", scored)) == EXPECTED
 
 
 def test_numbers_as_ids(tmp_path, cache):
@@ -61,7 +60,7 @@ def test_numbers_as_ids(tmp_path, cache):
     write_lines(folder / "collection.tsv", [f"{number}\ttext" for number in range(10)])
     write_lines(folder / "queries.train.tsv", ["100\tquery"])
     write_lines(folder / "qrels.train.tsv", ["100\t0\t7\t1"])
-    path = json_lines(tmp_path / "hard.jsonl", [{"qid": 100, "pos": [7], "neg": {"bm25": [3, 2]}}])
+    path = write_jsonl(tmp_path / "hard.jsonl", [{"qid": 100, "pos": [7], "neg": {"bm25": [3, 2]}}])
     assert negatives(folder, cache, path) == {"100": ["3", "2"]}
 
 

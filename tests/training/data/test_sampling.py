@@ -10,8 +10,9 @@ import pytest
 
 from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling, TrainingSet, load_training_set
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import write_jsonl, write_lines
 
-from .conftest import json_lines, write_beir, write_lines
+from .conftest import small_beir
 
 NEGATIVES = {"q0": [f"d{number}" for number in range(6, 26)], "q1": ["d3", "d0"], "q3": ["d1"]}
 
@@ -19,13 +20,13 @@ NEGATIVES = {"q0": [f"d{number}" for number in range(6, 26)], "q1": ["d3", "d0"]
 @pytest.fixture
 def mined(tmp_path: Path) -> Path:
     lines = [{"query_id": qid, "negatives": docids} for qid, docids in NEGATIVES.items()]
-    return json_lines(tmp_path / "mined.jsonl", lines)
+    return write_jsonl(tmp_path / "mined.jsonl", lines)
 
 
 @pytest.fixture
 def texts(tmp_path: Path, cache: Path) -> TrainingSet:
     records = [{"query": "plus", "positives": ["p"], "negatives": ["n", "m"]}]
-    return load_training_set(str(json_lines(tmp_path / "texts.jsonl", records)), cache)
+    return load_training_set(str(write_jsonl(tmp_path / "texts.jsonl", records)), cache)
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_no_negatives_are_drawn_where_none_are_wanted(both):
 
 
 def test_a_query_for_which_every_document_is_a_positive(tmp_path, cache):
-    path = json_lines(tmp_path / "texts.jsonl", [{"query": "q", "positives": ["a", "b"]}])
+    path = write_jsonl(tmp_path / "texts.jsonl", [{"query": "q", "positives": ["a", "b"]}])
     data = CombinedTrainingSet([load_training_set(str(path), cache)])
     with pytest.raises(UserError, match="every document is a positive of the query 'q'"):
         EpochSampling(data, seed=0, negatives_per_query=1).draw(0, 0)
@@ -140,7 +141,7 @@ def test_scores_that_are_missing(beir, cache, mined, tmp_path):
 
 
 def test_two_sources_may_have_the_same_docids(tmp_path, cache):
-    folders = [write_beir(tmp_path / name) for name in ("one", "two")]
+    folders = [small_beir(tmp_path / name) for name in ("one", "two")]
     combined = CombinedTrainingSet([load_training_set(str(folder), cache) for folder in folders])
     assert combined.positives(0)[0].tolist() == [3, 4]
     assert combined.positives(3)[0].tolist() == [33, 34]
@@ -148,7 +149,7 @@ def test_two_sources_may_have_the_same_docids(tmp_path, cache):
 
 
 def test_queries_without_negatives_are_left_out_where_they_are_needed(beir, cache, tmp_path, caplog):
-    mined = json_lines(tmp_path / "some.jsonl", [{"query_id": "q1", "negatives": ["d20"]}])
+    mined = write_jsonl(tmp_path / "some.jsonl", [{"query_id": "q1", "negatives": ["d20"]}])
     data = load_training_set(str(beir), cache, mined)
     with caplog.at_level("INFO", "pyserini_dupmae"):
         combined = CombinedTrainingSet([data], mined=True)

@@ -9,8 +9,7 @@ import pytest
 
 from pyserini_dupmae.training.data import load_training_set
 from pyserini_dupmae.util.errors import UserError
-
-from .conftest import json_lines, write_lines
+from tests.helpers import write_jsonl, write_lines
 
 NEGATIVES = [{"query_id": "q0", "negatives": ["d7", "d1", "d5"]}, {"query_id": "q1", "negatives": ["d3"]}]
 SCORES = {("q0", "d3"): 8.5, ("q0", "d5"): -1.25, ("q0", "d7"): 2.0, ("q1", "d4"): 0.5, ("q3", "d11"): 3.0}
@@ -18,7 +17,7 @@ SCORES = {("q0", "d3"): 8.5, ("q0", "d5"): -1.25, ("q0", "d7"): 2.0, ("q1", "d4"
 
 @pytest.fixture
 def mined(tmp_path: Path) -> Path:
-    return json_lines(tmp_path / "mined.jsonl", NEGATIVES)
+    return write_jsonl(tmp_path / "mined.jsonl", NEGATIVES)
 
 
 def as_columns(path: Path) -> Path:
@@ -31,7 +30,7 @@ def as_json(path: Path) -> Path:
     for qid in ("q0", "q1", "q3"):
         listed = [{"pid": docid, "ce-score": score} for (owner, docid), score in SCORES.items() if owner == qid]
         records.append({"qid": qid, "pos": [*listed[:1], "d29"], "neg": {"one": listed[1:], "other": [{"pid": "d0"}]}})
-    return json_lines(path / "scores.jsonl", records)
+    return write_jsonl(path / "scores.jsonl", records)
 
 
 @pytest.mark.parametrize("write", [as_columns, as_json])

@@ -12,8 +12,9 @@ import pytest
 
 from pyserini_dupmae.training.data import load_training_set
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import write_lines
 
-from .conftest import DOCIDS, QRELS, QUERY_IDS, write_beir, write_lines
+from .conftest import DOCIDS, QRELS, QUERY_IDS, small_beir
 
 
 def check(data, documents: list[str] = DOCIDS) -> None:
@@ -108,7 +109,7 @@ def _load(source: str, cache: Path, results) -> None:
 
 
 def test_processes_that_start_at_once(tmp_path, cache):
-    folder = write_beir(tmp_path / "beir")
+    folder = small_beir(tmp_path / "beir")
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     processes = [context.Process(target=_load, args=(str(folder), cache, results)) for _ in range(4)]

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.training.data import TrainingSet, load_training_set
+from tests.helpers import write_beir, write_jsonl, write_lines
 
 WORDS = "return value list file date number color thread socket heap turtle string object index name type path time key"
 WORDS += " line message text error default module option command method header length digit angle screen iterator item"
@@ -62,22 +63,14 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
         negatives[qid] = generator.choice(others, NEGATIVES, replace=False).tolist()
         scores[qid] = {docid: float(generator.normal(4 * (docid in own))) for docid in own + negatives[qid]}
     source = folder / "beir"
-    (source / "qrels").mkdir(parents=True)
     texts = {docid: " ".join(words) for docid, words in documents.items()}
-    _json_lines(source / "corpus.jsonl", [{"_id": docid, "text": text} for docid, text in texts.items()])
-    _json_lines(source / "queries.jsonl", [{"_id": qid, "text": text} for qid, text in queries.items()])
     ids = list(queries)
-    for split, qids in (("train", ids[:TRAIN]), ("dev", ids[TRAIN:])):
-        lines = [f"{qid}\t{docid}\t{grade}\n" for qid in qids for docid, grade in qrels[qid].items()]
-        (source / "qrels" / f"{split}.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines))
-    _json_lines(folder / "negatives.jsonl", [{"query_id": qid, "negatives": negatives[qid]} for qid in ids[:TRAIN]])
-    lines = [f"{qid}\t{docid}\t{score}\n" for qid in ids[:TRAIN] for docid, score in scores[qid].items()]
-    (folder / "scores.tsv").write_text("".join(lines))
+    train, dev = ({qid: qrels[qid] for qid in qids} for qids in (ids[:TRAIN], ids[TRAIN:]))
+    write_beir(source, texts, queries, train=train, dev=dev)
+    write_jsonl(folder / "negatives.jsonl", [{"query_id": qid, "negatives": negatives[qid]} for qid in ids[:TRAIN]])
+    lines = [f"{qid}\t{docid}\t{score}" for qid in ids[:TRAIN] for docid, score in scores[qid].items()]
+    write_lines(folder / "scores.tsv", lines)
     return Task(source, folder / "negatives.jsonl", folder / "scores.tsv", folder / "cache")
-
-
-def _json_lines(path: Path, records: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
 def without_dropout(folder: Path) -> DupMAEModel:

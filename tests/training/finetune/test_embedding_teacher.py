@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, BertConfig, BertModel
+from transformers import AutoTokenizer, BertModel
 
 from pyserini_dupmae.training.finetune.command import main
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import tiny_bert
 
 from .conftest import Task, logged
 
@@ -23,8 +24,8 @@ def encoder_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    BertModel(BertConfig(vocab_size=len(tokenizer), max_position_embeddings=160, **sizes)).save_pretrained(folder)
+    config = tiny_bert(len(tokenizer), hidden_size=16, num_hidden_layers=1, intermediate_size=16)
+    BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from tests.helpers import write_beir
 from tests.search.conftest import documents, queries, query_model  # noqa: F401
 
 POSITIVES = {"1": (0, 3), "2": (10,), "5": (20, 21, 22), "7": (40,), "11": (60,), "20": (7, 90)}
@@ -15,14 +15,8 @@ POSITIVES = {"1": (0, 3), "2": (10,), "5": (20, 21, 22), "7": (40,), "11": (60,)
 
 def write_source(folder: Path, corpus: list, topics: dict[str, str], positives: dict[str, list[str]]) -> Path:
     """A BEIR folder with one split."""
-    (folder / "qrels").mkdir(parents=True)
-    lines = [json.dumps({"_id": docid, "title": "", "text": text}) for docid, text in corpus]
-    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n")
-    lines = [json.dumps({"_id": qid, "text": text}) for qid, text in topics.items()]
-    (folder / "queries.jsonl").write_text("\n".join(lines) + "\n")
-    lines = [f"{qid}\t{docid}\t1\n" for qid, docids in positives.items() for docid in docids]
-    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines))
-    return folder
+    grades = {qid: dict.fromkeys(docids, 1) for qid, docids in positives.items()}
+    return write_beir(folder, dict(corpus), topics, train=grades)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,19 +13,15 @@ import pytest
 
 from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import write_jsonl
 
 RECORDS = [{"_id": "1", "title": "A title", "text": "and a text "}, {"_id": "2", "title": "", "text": "alone"}]
 
 
-def _jsonl(path: Path, records: list) -> str:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return str(path)
-
-
 def test_jsonl_joins_title_and_text(tmp_path: Path) -> None:
-    source = _jsonl(tmp_path / "a.jsonl", [*RECORDS, {"id": 3, "contents": "contents"}])
-    assert list(read_texts(source)) == ["A title and a text", "alone", "contents"]
-    assert list(read_texts(_jsonl(tmp_path / "b.jsonl", RECORDS), ["text"])) == ["and a text", "alone"]
+    source = write_jsonl(tmp_path / "a.jsonl", [*RECORDS, {"id": 3, "contents": "contents"}])
+    assert list(read_texts(str(source))) == ["A title and a text", "alone", "contents"]
+    assert list(read_texts(str(write_jsonl(tmp_path / "b.jsonl", RECORDS)), ["text"])) == ["and a text", "alone"]
 
 
 def test_plain_text_has_a_text_a_line(tmp_path: Path) -> None:
@@ -37,7 +32,7 @@ def test_plain_text_has_a_text_a_line(tmp_path: Path) -> None:
 def test_a_folder_is_read_in_order_and_compressed_files_too(tmp_path: Path) -> None:
     (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"second"))
     (tmp_path / "sub").mkdir()
-    _jsonl(tmp_path / "sub" / "c.jsonl", [{"text": "third"}])
+    write_jsonl(tmp_path / "sub" / "c.jsonl", [{"text": "third"}])
     (tmp_path / "a.txt").write_text("first")
     (tmp_path / "README.md").write_text("not text to train on")
     assert list(read_texts(str(tmp_path))) == ["first", "second", "third"]
@@ -45,7 +40,7 @@ def test_a_folder_is_read_in_order_and_compressed_files_too(tmp_path: Path) -> N
 
 def test_datasets_from_a_folder_and_from_disk(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
-    _jsonl(tmp_path / "raw" / "train.jsonl", RECORDS)
+    write_jsonl(tmp_path / "raw" / "train.jsonl", RECORDS)
     datasets.Dataset.from_list(RECORDS).save_to_disk(str(tmp_path / "saved"))
     for name in ("raw", "saved"):
         assert list(read_texts(f"datasets:{tmp_path / name}")) == ["A title and a text", "alone"]
@@ -82,9 +77,9 @@ def test_ir_datasets(ir_name: str) -> None:
 
 
 def test_a_fingerprint_is_of_the_content(tmp_path: Path) -> None:
-    one, two = _jsonl(tmp_path / "a.jsonl", RECORDS), _jsonl(tmp_path / "b.jsonl", RECORDS)
+    one, two = (str(write_jsonl(tmp_path / name, RECORDS)) for name in ("a.jsonl", "b.jsonl"))
     assert fingerprint(one) == fingerprint(two)
-    assert fingerprint(one) != fingerprint(_jsonl(tmp_path / "b.jsonl", RECORDS[:1]))
+    assert fingerprint(one) != fingerprint(str(write_jsonl(tmp_path / "b.jsonl", RECORDS[:1])))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +109,7 @@ def test_bad_files_name_the_place(tmp_path: Path, name: str, content: bytes, mes
 
 
 def test_missing_sources_are_named(tmp_path: Path) -> None:
-    _jsonl(tmp_path / "train.jsonl", [{"other": "a"}])
+    write_jsonl(tmp_path / "train.jsonl", [{"other": "a"}])
     for source, message in [
         (str(tmp_path / "nothing.jsonl"), "no file or folder"),
         (f"datasets:{tmp_path}/nothing", "cannot open"),
@@ -128,4 +123,4 @@ def test_missing_sources_are_named(tmp_path: Path) -> None:
 
 def test_a_field_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.jsonl:1: no field 'abstract' \(it has _id, title, text\)"):
-        list(read_texts(_jsonl(tmp_path / "a.jsonl", RECORDS), ["title", "abstract"]))
+        list(read_texts(str(write_jsonl(tmp_path / "a.jsonl", RECORDS)), ["title", "abstract"]))

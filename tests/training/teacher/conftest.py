@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+
+from tests.helpers import write_beir, write_jsonl
 
 WORDS = ("add", "angle", "list", "file", "date", "number", "color", "thread", "socket", "heap", "turtle")
 RELEVANT_WORDS = ("return", "the", "value", "of", "this", "for")
@@ -45,14 +46,8 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
         mined[qid] = [f"{qid}n{i}" for i in range(6)]
         documents |= {docid: words(int(generator.integers(3, 13)), RELEVANT_WORDS) for docid in positives[qid]}
         documents |= {docid: words(int(generator.integers(3, 13))) for docid in mined[qid]}
-    (folder / "qrels").mkdir(parents=True)
-    files = {"corpus.jsonl": documents, "queries.jsonl": queries}
-    for name, texts in files.items():
-        (folder / name).write_text(
-            "".join(json.dumps({"_id": key, "text": text}) + "\n" for key, text in texts.items())
-        )
-    lines = [f"{qid}\t{docid}\t1\n" for qid, docids in positives.items() for docid in docids]
-    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines))
-    negatives = folder.parent / "negatives.jsonl"
-    negatives.write_text("".join(json.dumps({"query_id": q, "negatives": n}) + "\n" for q, n in mined.items()))
+    write_beir(folder, documents, queries, train={q: dict.fromkeys(docids, 1) for q, docids in positives.items()})
+    negatives = write_jsonl(
+        folder.parent / "negatives.jsonl", [{"query_id": q, "negatives": n} for q, n in mined.items()]
+    )
     return Task(folder, negatives, queries, documents, positives, mined)

@@ -1,0 +1,53 @@
+"""What tests of several rooms write: files of lines, collections in BEIR's layout, the shape of a small encoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import BertConfig
+
+Grades = Mapping[str, Mapping[str, int]]
+"""query id -> docid -> relevance."""
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> Path:
+    """Write a text file and its folder; returns ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> Path:
+    """Write a JSON value a line; bytes are a line as they are, for what is not JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+def write_beir(
+    folder: Path, documents: Mapping[str, str | Mapping[str, str]], queries: Mapping[str, str], **qrels: Grades
+) -> Path:
+    """Write a collection in BEIR's layout; returns ``folder``.
+
+    Args:
+        documents: docid -> text, or the other fields of the document.
+        queries: query id -> text.
+        qrels: one argument a split: ``train={"q1": {"d3": 1}}``.
+    """
+    fields = {docid: {"text": text} if isinstance(text, str) else text for docid, text in documents.items()}
+    write_jsonl(folder / "corpus.jsonl", [{"_id": docid, **fields[docid]} for docid in fields])
+    write_jsonl(folder / "queries.jsonl", [{"_id": qid, "text": text} for qid, text in queries.items()])
+    for split, grades in qrels.items():
+        lines = [f"{qid}\t{docid}\t{grade}" for qid, judged in grades.items() for docid, grade in judged.items()]
+        write_lines(folder / "qrels" / f"{split}.tsv", ["query-id\tcorpus-id\tscore", *lines])
+    return folder
+
+
+def tiny_bert(vocab_size: int, **changes: Any) -> BertConfig:
+    """The configuration of an encoder with 2 layers of 32, but for ``changes``."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    return BertConfig(vocab_size=vocab_size, **{**sizes, "max_position_embeddings": 160, **changes})
