@@ -15,10 +15,11 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_dupmae.modeling.configuration import OT_HEADS
+from pyserini_dupmae.modeling.configuration import OT_HEADS, OT_INPUTS
 from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, POOLINGS
 from pyserini_dupmae.modeling.initialise import initialise, scale_weights
 from pyserini_dupmae.modeling.loading import DTYPES, quiet_transformers
+from pyserini_dupmae.training.pretrain.sources import read_texts
 from pyserini_dupmae.util.command import positive_int, run_command
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
@@ -29,6 +30,7 @@ SETTINGS = (
     "cls_dim",
     "top_k",
     "ot_head",
+    "ot_input",
     "activation",
     "pooling",
     "dense_norm",
@@ -45,7 +47,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.output.exists() and not args.overwrite:
         raise UserError(f"{args.output} exists; give another --output, or --overwrite to replace it")
     model = initialise(
-        args.source, args.seed, dense_scale=args.dense_scale, **{name: getattr(args, name) for name in SETTINGS}
+        args.source,
+        args.seed,
+        dense_scale=args.dense_scale,
+        texts=(text for source in args.ot_texts for text in read_texts(source)),
+        **{name: getattr(args, name) for name in SETTINGS},
     )
     if (args.ot_scale, args.ot_threshold) != (1.0, 0.0):
         scale_weights(model, args.ot_scale, args.ot_threshold)
@@ -79,6 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--top-k", type=positive_int, help="k of Eq. 11 (default: 384)")
     parser.add_argument("--ot-head", choices=OT_HEADS, help="W^O of Eq. 6 (default: mlm)")
+    parser.add_argument(
+        "--ot-input",
+        choices=OT_INPUTS,
+        help="what W^O reads: the last hidden states, or the input embeddings too, in a head that begins as word "
+        "matching (default: hidden, the paper's)",
+    )
+    parser.add_argument(
+        "--ot-texts",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="with hidden+token: texts, as pre-training reads them, in which document frequencies are counted",
+    )
     parser.add_argument("--activation", choices=ACTIVATIONS, help="over mu (default: relu)")
     parser.add_argument(
         "--pooling",

@@ -9,6 +9,7 @@ from transformers import AutoConfig, PretrainedConfig
 from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, POOLINGS
 
 OT_HEADS = ("mlm", "linear")
+OT_INPUTS = ("hidden", "hidden+token")
 
 
 class DupMAEConfig(PretrainedConfig):
@@ -20,6 +21,9 @@ class DupMAEConfig(PretrainedConfig):
         top_k: k of Eq. 11, the entries of mu kept for a document.
         ot_head: W^O of Eq. 6: ``"mlm"`` is the whole masked-LM head (dense, activation, LayerNorm, decoder tied to
             the input embeddings; the authors' code), ``"linear"`` one d x |V| matrix (the paper).
+        ot_input: what that head reads at a position: ``"hidden"``, the last hidden state (the paper), or
+            ``"hidden+token"``, the token's input embedding as well. The last layer of an encoder that was taught to
+            embed whole texts has lost most of its tokens' identity; with the embedding the head has it back.
         activation: what is applied to the pooled logits: ``"relu"``, ``"log1p_relu"`` or ``"none"``. An impact
             index holds positive weights only.
         pooling: what Eq. 10 reduces: ``"cls"``, the hidden state of [CLS] (the paper), or ``"mean"``, the mean over the
@@ -44,6 +48,7 @@ class DupMAEConfig(PretrainedConfig):
         cls_dim: int = 384,
         top_k: int = 384,
         ot_head: str = "mlm",
+        ot_input: str = "hidden",
         activation: str = "relu",
         pooling: str = "cls",
         dense_norm: str = "none",
@@ -65,6 +70,9 @@ class DupMAEConfig(PretrainedConfig):
         self.cls_dim = _positive("cls_dim", cls_dim)
         self.top_k = _positive("top_k", top_k)
         self.ot_head = _one_of("ot_head", ot_head, OT_HEADS)
+        self.ot_input = _one_of("ot_input", ot_input, OT_INPUTS)
+        if ot_input != "hidden" and ot_head != "mlm":
+            raise ValueError(f"ot_input {ot_input!r} needs a masked-LM head (ot_head 'mlm'), not {ot_head!r}")
         self.activation = _one_of("activation", activation, ACTIVATIONS)
         self.pooling = _one_of("pooling", pooling, POOLINGS)
         self.dense_norm = _one_of("dense_norm", dense_norm, DENSE_NORMS)

@@ -1,4 +1,4 @@
-"""W^O of Eq. 6, in its two forms. Both are a `transform` of the hidden states followed by one `output` layer."""
+"""W^O of Eq. 6, in its forms. Each is a `transform` of what it reads followed by one `output` layer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class LinearHead(nn.Module):
         super().__init__()
         self.output = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
-    def transform(self, hidden: Tensor) -> Tensor:
-        """(..., d) -> (..., d): nothing to do."""
+    def transform(self, hidden: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """(..., d) -> (..., d): nothing to do. Only a `TokenHead` reads ``tokens`` (..., d), the input embeddings."""
         return hidden
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, tokens: Tensor | None = None) -> Tensor:
         """(..., d) -> logits (..., |V|)."""
-        return self.output(self.transform(hidden))
+        return self.output(self.transform(hidden, tokens))
 
 
 class MaskedLMHead(LinearHead):
@@ -35,9 +35,32 @@ class MaskedLMHead(LinearHead):
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=getattr(encoder, "layer_norm_eps", 1e-12))
         self.output = nn.Linear(config.hidden_size, config.vocab_size)
 
-    def transform(self, hidden: Tensor) -> Tensor:
+    def transform(self, hidden: Tensor, tokens: Tensor | None = None) -> Tensor:
         """(..., d) -> (..., d): the hidden states that the decoder sees."""
         return self.layer_norm(self.activation(self.dense(hidden)))
 
 
-HEADS: dict[str, type[LinearHead]] = {"mlm": MaskedLMHead, "linear": LinearHead}
+class TokenHead(MaskedLMHead):
+    """The masked-LM head with the token itself beside it, as much of it as its context says.
+
+    To what the decoder sees at a position, (1 + gate(hidden state)) * token(input embedding) is added: a token points
+    at itself and at its neighbours in the embedding space, and its context makes that weigh more or less.
+    """
+
+    def __init__(self, config: DupMAEConfig):
+        super().__init__(config)
+        self.token = nn.Linear(config.hidden_size, config.hidden_size)
+        self.gate = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def transform(self, hidden: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """Hidden states (..., d) and ``tokens`` (..., d), the input embeddings of the same positions -> (..., d)."""
+        if tokens is None:
+            raise TypeError("this head reads the tokens' input embeddings too")
+        return super().transform(hidden) + (1 + self.gate(hidden)) * self.token(tokens)
+
+
+def make_head(config: DupMAEConfig) -> LinearHead:
+    """The head that the configuration's ``ot_head`` and ``ot_input`` ask for."""
+    if config.ot_head == "linear":
+        return LinearHead(config)
+    return TokenHead(config) if config.ot_input == "hidden+token" else MaskedLMHead(config)

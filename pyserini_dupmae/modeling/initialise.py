@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
+from pyserini_dupmae.modeling.heads import TokenHead
+from pyserini_dupmae.modeling.lexical import document_frequencies, set_lexical_head
 from pyserini_dupmae.modeling.loading import is_dupmae_folder, load_model, no_model, quiet_transformers
 from pyserini_dupmae.modeling.model import NEW_DENSE_SCALE, DupMAEModel
 from pyserini_dupmae.util.errors import UserError, first_line
@@ -41,7 +44,12 @@ MASKED_LM_HEADS = {
 
 
 def initialise(
-    source: str, seed: int = 0, cls_dim: int | None = None, dense_scale: float | None = None, **settings: Any
+    source: str,
+    seed: int = 0,
+    cls_dim: int | None = None,
+    dense_scale: float | None = None,
+    texts: Iterable[str] = (),
+    **settings: Any,
 ) -> DupMAEModel:
     """Make a DupMAE model from the checkpoint ``source``, a folder or a name on the Hugging Face Hub.
 
@@ -51,6 +59,7 @@ def initialise(
     Args:
         cls_dim: d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder).
         dense_scale: what the cosine begins to be multiplied by, with ``dense_norm="l2"`` (default: 20).
+        texts: with ``ot_input="hidden+token"``, those in which the new head counts document frequencies.
         settings: arguments of `DupMAEConfig` other than the encoder and what the tokenizer decides.
 
     Raises:
@@ -68,7 +77,9 @@ def initialise(
     model.encoder.load_state_dict(checkpoint.base_model.state_dict())
     _set_cls_projection(model.cls_projection, config, seed)
     _set_dense_scale(model, dense_scale)
-    if config.ot_head == "linear":
+    if isinstance(model.ot_head, TokenHead):
+        _set_token_head(model, tokenizer, texts)
+    elif config.ot_head == "linear":
         _set_linear_head(model, Path(source) / PRETRAINED)
     elif missing:
         _set_new_head(model, missing)
@@ -101,7 +112,7 @@ def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dic
     """``model`` with other settings, among those that need no other parameters."""
     config = model.config
     for name, value in {"cls_dim": cls_dim, "ot_head": None, **settings}.items():
-        if name in ("cls_dim", "ot_head") and value not in (None, getattr(config, name)):
+        if name in ("cls_dim", "ot_head", "ot_input") and value not in (None, getattr(config, name)):
             raise UserError(
                 f"{source!r} is a DupMAE model with {name} {getattr(config, name)}; {value} needs other parameters: "
                 "make the model from its masked LM"
@@ -209,6 +220,16 @@ def _set_linear_head(model: DupMAEModel, pretrained: Path) -> None:
         return
     model.ot_head.output.weight.copy_(model.get_input_embeddings().weight)
     logger.info("W^O: new, a copy of the input embeddings (%d x %d)", model.config.hidden_size, model.config.vocab_size)
+
+
+def _set_token_head(model: DupMAEModel, tokenizer: Any, texts: Iterable[str]) -> None:
+    def token_ids(batch: list[str]) -> list[list[int]]:
+        return tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]
+
+    frequencies, documents = document_frequencies(texts, token_ids, model.config.vocab_size)
+    if not documents:
+        raise UserError("--ot-input hidden+token weighs words by their document frequencies: give texts (--ot-texts)")
+    set_lexical_head(model.ot_head, model.get_input_embeddings().weight, frequencies, documents)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.equations import activate, max_pool, pool_tokens, reduce_cls, scaled_unit, sparsify
-from pyserini_dupmae.modeling.heads import HEADS
+from pyserini_dupmae.modeling.heads import make_head
 from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.modeling.pooling import pooled_logits
 
@@ -64,7 +64,7 @@ class DupMAEModel(PreTrainedModel):
             self._tied_weights_keys = {"ot_head.output.weight": "encoder.embeddings.word_embeddings.weight"}
         self.encoder = AutoModel.from_config(config.encoder, **_without_pooler(config.encoder))
         self.cls_projection = nn.Linear(config.hidden_size, config.cls_dim, bias=False)
-        self.ot_head = HEADS[config.ot_head](config)
+        self.ot_head = make_head(config)
         self.register_parameter("log_dense_scale", None)
         if config.dense_norm == "l2":
             self.set_dense_scale(NEW_DENSE_SCALE)
@@ -107,7 +107,8 @@ class DupMAEModel(PreTrainedModel):
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         hidden = self.hidden_states(input_ids, attention_mask)
-        mu = max_pool(self.ot_head(hidden), self.ordinary_tokens(input_ids, attention_mask))
+        logits = self.ot_head(hidden, self.token_embeddings(input_ids))  # (B, L, |V|)
+        mu = max_pool(logits, self.ordinary_tokens(input_ids, attention_mask))
         mu = activate(self.known(mu), self.config.activation)
         return DupMAEOutput(cls=self.reduce(hidden, attention_mask), mu=mu)
 
@@ -116,10 +117,14 @@ class DupMAEModel(PreTrainedModel):
         """What `forward` gives, (B, d') and (B, |V|), without the logits of the batch and without gradients."""
         with FastLinear():
             hidden = self.hidden_states(input_ids, attention_mask)
-            transformed = self.ot_head.transform(hidden)
+            transformed = self.ot_head.transform(hidden, self.token_embeddings(input_ids))
         output = self.ot_head.output
         mu = pooled_logits(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
         return self.reduce(hidden, attention_mask), activate(self.known(mu), self.config.activation)
+
+    def token_embeddings(self, input_ids: Tensor) -> Tensor | None:
+        """The input embeddings (B, L, d) of the words ``input_ids`` (B, L) where the head reads them, else None."""
+        return self.get_input_embeddings()(input_ids) if self.config.ot_input == "hidden+token" else None
 
     def reduce(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         """Eq. 10, with the configuration's ``pooling`` and ``dense_norm``.
@@ -185,7 +190,7 @@ class DupMAEModel(PreTrainedModel):
         shape: tuple[Any, ...] = (config.cls_dim, config.top_k, config.ot_head, config.activation)
         shape += (config.sep_is_ordinary,)
         # Settings that came later count only where they differ from what was before: models keep their fingerprint.
-        later = {"pooling": "cls", "dense_norm": "none"}
+        later = {"pooling": "cls", "dense_norm": "none", "ot_input": "hidden"}
         shape += tuple((name, getattr(config, name)) for name in later if getattr(config, name) != later[name])
         digest = hashlib.sha256(repr(shape).encode())
         for name, parameter in sorted(self.named_parameters()):

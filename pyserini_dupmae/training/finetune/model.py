@@ -48,7 +48,7 @@ class FinetuneModel(nn.Module):
         model = self.dupmae
         with FastLinear():
             hidden = model.hidden_states(texts["input_ids"], texts["attention_mask"])
-            transformed = model.ot_head.transform(hidden)
+            transformed = model.ot_head.transform(hidden, model.token_embeddings(texts["input_ids"]))
         output = model.ot_head.output
         ordinary = model.ordinary_tokens(texts["input_ids"], texts["attention_mask"])
         mu = vocabulary_max_pool(transformed, ordinary, output.weight, output.bias)

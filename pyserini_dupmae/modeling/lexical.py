@@ -1,0 +1,78 @@
+"""A head that begins as word matching: each token weighs what its rarity says, its neighbours in meaning less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from pyserini_dupmae.modeling.heads import TokenHead
+from pyserini_dupmae.util.log import logger
+
+# Not tuned beyond a look: the products of two weights are then of the order of half of BM25's.
+IDF_SHARE = 0.5
+DISTANCE = 3.0
+NEIGHBOURS = 30
+CONTEXT = 0.03
+SEEN = 3
+TEXTS_A_BATCH = 1000
+
+
+def document_frequencies(
+    texts: Iterable[str], token_ids: Callable[[list[str]], list[list[int]]], vocab_size: int
+) -> tuple[Tensor, int]:
+    """In how many of ``texts`` each token occurs, (|V|,) float32, and how many texts there are."""
+    counts, documents = torch.zeros(vocab_size), 0
+    batch: list[str] = []
+
+    def count() -> None:
+        for ids in token_ids(batch):
+            counts[list(set(ids))] += 1
+        batch.clear()
+
+    for text in texts:
+        batch.append(text)
+        documents += 1
+        if len(batch) == TEXTS_A_BATCH:
+            count()
+    if batch:
+        count()
+    return counts, documents
+
+
+@torch.no_grad()
+def set_lexical_head(head: TokenHead, embeddings: Tensor, frequencies: Tensor, documents: int) -> None:
+    """Let ``head`` give a token standing alone the weight sqrt(IDF_SHARE * idf) for itself, for others less.
+
+    The weight for another token u falls from u's own by DISTANCE times e_u . (e_u - e_v), so that inflections and near
+    synonyms come out positive; at most NEIGHBOURS of the tokens that occur give u a positive weight. What hidden states
+    add begins small.
+
+    ``embeddings`` (|V|, d) are the input embeddings e, ``frequencies`` (|V|,) the `document_frequencies` in so many
+    ``documents``.
+    """
+    centred = embeddings - embeddings.mean(dim=0)
+    nn.init.eye_(head.dense.weight)
+    nn.init.zeros_(head.dense.bias)
+    nn.init.constant_(head.layer_norm.weight, CONTEXT)
+    nn.init.zeros_(head.layer_norm.bias)
+    nn.init.zeros_(head.gate.weight)
+    nn.init.zeros_(head.gate.bias)
+    head.token.weight.copy_(DISTANCE * torch.eye(embeddings.shape[1]))
+    head.token.bias.copy_(-DISTANCE * embeddings.mean(dim=0))
+    head.output.weight.copy_(embeddings)
+    idf = torch.log1p((documents - frequencies + 0.5) / (frequencies + 0.5))
+    alone = (IDF_SHARE * idf).sqrt() - DISTANCE * (embeddings * centred).sum(dim=1)
+    crowd = DISTANCE * _rank(embeddings, centred[frequencies >= SEEN], NEIGHBOURS + 1)
+    head.output.bias.copy_(torch.minimum(alone, -crowd))
+    head.output.bias[frequencies == 0] -= SEEN
+    logger.info("W^O: new, word matching by the document frequencies of %d texts", documents)
+
+
+def _rank(rows: Tensor, others: Tensor, rank: int) -> Tensor:
+    """For each of ``rows`` (n, d) the ``rank``-th largest inner product with one of ``others`` (m, d): (n,)."""
+    rank = min(rank, len(others))
+    if rank == 0:
+        return torch.full((len(rows),), float("-inf"))
+    return torch.cat([(block @ others.T).topk(rank, dim=1).values[:, -1] for block in rows.split(1024)])
