@@ -1,7 +1,8 @@
 """Measures over runs and judgements, equal to trec_eval's, and paired comparisons of runs.
 
-Data flows one way: `runs` and `judgements` read files, `measures` gives one value a query, `comparison` puts runs side
-by side with the tests of `significance`, `tables` prints. `results` is the record that a report is made from.
+Data flows one way: `measures` gives one value a query, `comparison` puts runs side by side and tests their differences,
+`evaluate` does both for files. `collection` searches and measures in one step. `results` is the record that a report is
+made from; `tables` writes text and Markdown.
 """
 
 from pyserini_dupmae.data.qrels import read_qrels

@@ -17,6 +17,7 @@ from typing import Any
 from pyserini_dupmae.data.qrels import Qrels
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lazy import require
 
 DEFAULT_METRICS = ("nDCG@10", "RR@10", "R@100")
 MSMARCO_NAME = "MRR"
@@ -105,8 +106,4 @@ def _msmarco_rr(run: Run, qrels: Qrels, parsed: Any) -> dict[str, float]:
 
 
 def _ir_measures() -> Any:
-    try:
-        import ir_measures
-    except ImportError:
-        raise UserError("measures need the package ir_measures: pip install ir_measures") from None
-    return ir_measures
+    return require("ir_measures", "measuring", "ir_measures")
