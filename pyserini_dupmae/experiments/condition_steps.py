@@ -1,0 +1,167 @@
+"""A condition as steps. Conditions that share a collection, a model and settings share what these write.
+
+Below the ``--output`` folder::
+
+    models/MODEL/                      a model that is made here
+    collections/COLLECTION/            what was unpacked or joined, and topics-SET/{topics.tsv, qrels.txt}
+    encodings/COLLECTION.MODEL/        forward stores, one a shard
+    indexes/COLLECTION.MODEL/          FAISS and Lucene, and the statistics of both
+    conditions/CONDITION/              run.SET.txt, scores.SET.jsonl, provenance.json
+    results/                           CONDITION.SET.result.json, what `pyserini_dupmae.report` reads
+
+Settings other than the default are part of the names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from pyserini_dupmae.experiments.catalogue import Catalogue
+from pyserini_dupmae.experiments.inputs import find_documents, find_in_package, find_topics
+from pyserini_dupmae.experiments.planning import Names, plan_step
+from pyserini_dupmae.experiments.prepare import QRELS, TOPICS
+from pyserini_dupmae.experiments.schema import Collection, Condition, Model
+from pyserini_dupmae.experiments.steps import Step
+from pyserini_dupmae.util.errors import UserError
+
+PREPARE = "reproduce.prepare"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What the user gave: the folder to work in, the folder of local collections, models by name, and a device."""
+
+    output: Path
+    data: Path | None = None
+    models: dict[str, str] = field(default_factory=dict)
+    device: str | None = None
+
+    def condition(self, name: str) -> Path:
+        return self.output / "conditions" / name
+
+
+@dataclass(frozen=True)
+class ConditionPlan:
+    """The steps of a condition in order, and where its index, its statistics and (by topic set) its scores will be."""
+
+    condition: Condition
+    collection: Collection
+    steps: list[Step]
+    index: Path
+    statistics: Path
+    scores: dict[str, Path]
+
+
+class _Steps(list[Step]):
+    """Steps that are added one after another; what one writes has a name for those that follow."""
+
+    def __init__(self, device: str | None):
+        super().__init__()
+        self.names = Names(places={"device": device})
+
+    def add(self, name: str, command: str, arguments: dict[str, Any], output: Path, **more: Any) -> Path:
+        """Add the step that writes ``output``; `plan_step` has the arguments, which call the output ``name``."""
+        more = {"title": name, **more}
+        self.append(plan_step(command=command, arguments=arguments, names=self.names, output=output, **more))
+        self.call(name, output)
+        return output
+
+    def call(self, name: str, what: Path | str) -> None:
+        """From now on ``name`` stands for a path, whose contents matter, or for a word."""
+        self.names.inputs.pop(name, None)
+        self.names.values.pop(name, None)
+        if isinstance(what, Path):
+            self.names.inputs[name] = what
+        else:
+            self.names.values[name] = what
+
+
+def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace) -> ConditionPlan:
+    """The steps of ``condition``. Raises `UserError` when its model is not given or its files are not there."""
+    collection = catalogue.collections[condition.collection]
+    steps = _Steps(place.device)
+    _add_model(steps, catalogue.models[condition.model], condition.name, place)
+
+    prepared = place.output / "collections" / collection.name
+    documents = find_documents(collection, place.data, prepared)
+    if made := documents.preparation:
+        for name, path in made.inputs.items():
+            steps.call(name, path)
+        steps.add(made.title, f"{PREPARE} {made.command}", made.arguments, made.output, guarded=True)
+    if documents.path:
+        steps.call("collection", documents.path)
+
+    folder = _variant(f"{condition.collection}.{condition.model}", condition.encode)
+    stores = _add_encoding(steps, condition, documents.arguments, place.output / "encodings" / folder)
+    index = place.output / "indexes" / _variant(folder, condition.index)
+    arguments: dict[str, Any] = {"embeddings": [f"${{{store}}}" for store in stores], "output": "${output}"}
+    arguments |= {"to-faiss": True, "to-lucene": True, "overwrite": True}
+    arguments |= {"quantization-bits": condition.index.bits, "top-k": condition.index.top_k}
+    steps.add("index", "index", arguments, index, guarded=True)
+    statistics = index.with_name(index.name + ".statistics.json")
+    steps.add("statistics", "reproduce.statistics", {"index": "${index}", "output": "${output}"}, statistics)
+
+    home, scores = place.condition(condition.name), {}
+    for name, metrics in condition.topics.items():
+        topics = find_topics(collection, name, place.data, documents.beir)
+        steps.call("topics", topics.topics)
+        steps.call("qrels", topics.qrels)
+        arguments = {"topics": "${topics}", "pyserini-qrels" if topics.pyserini else "qrels": "${qrels}"}
+        arguments |= {"output": "${output}", "judged-only": topics.judged_only}
+        judged = steps.add(f"topics {name}", f"{PREPARE} topics", arguments, prepared / f"topics-{name}")
+        steps.call("topics", judged / TOPICS)
+        steps.call("qrels", judged / QRELS)
+        steps.call("run", _add_search(steps, condition, name, stores, home / f"run.{name}.txt"))
+        arguments = {"run": "${run}", "qrels": "${qrels}", "metrics": metrics, "per-query": "${output}"}
+        scores[name] = steps.add(f"evaluate {name}", "evaluate", arguments, home / f"scores.{name}.jsonl")
+    return ConditionPlan(condition, collection, steps, index, statistics, scores)
+
+
+def _variant(name: str, settings: BaseModel) -> str:
+    """``name``, followed by the settings that are not the default."""
+    changed = settings.model_dump(exclude_defaults=True)
+    return ".".join([name, *(f"{key}-{value}" for key, value in changed.items())])
+
+
+def _add_model(steps: _Steps, wanted: Model, condition: str, place: Workplace) -> None:
+    given = place.models.get(wanted.name)
+    if given is not None:
+        steps.call("model", Path(given) if Path(given).exists() else given)
+        return
+    if wanted.package is None:
+        raise UserError(
+            f"the condition {condition} needs the model {wanted.name} ({wanted.description}), which nobody has "
+            f"released; give yours with --model {wanted.name}=DIR"
+        )
+    purpose = f"the model {wanted.name} is made from a package"
+    steps.call("checkpoint", find_in_package(wanted.package, purpose, wanted.requirement))
+    arguments = {"from": "${checkpoint}", "output": "${output}", "seed": wanted.seed}
+    steps.add("model", "init", arguments, place.output / "models" / wanted.name, guarded=True)
+
+
+def _add_encoding(steps: _Steps, condition: Condition, documents: dict[str, Any], output: Path) -> list[str]:
+    """One step a shard; the names of their outputs."""
+    options = condition.encode
+    encoder = {"encoder": "${model}", "batch-size": options.batch_size, "dtype": options.dtype}
+    encoder |= {"max-length": options.max_length, "device": "${device}"}
+    stores = []
+    for shard in range(options.shards):
+        part = {"shard-id": shard, "shard-num": options.shards} if options.shards > 1 else {}
+        writing = {"embeddings": "${output}", "store-only": True, "resume": True}
+        arguments = {"input": {**documents, **part}, "output": writing, "encoder": encoder}
+        title = f"encode {shard + 1} of {options.shards}" if part else "encode"
+        stores.append(f"store-{shard}")
+        steps.add(stores[-1], "encode", arguments, output / str(shard), title=title, guarded=True)
+    return stores
+
+
+def _add_search(steps: _Steps, condition: Condition, topics: str, stores: list[str], output: Path) -> Path:
+    options = condition.search
+    arguments = {"index": "${index}", "encoder": "${model}", "topics": "${topics}", "output": "${output}"}
+    arguments |= {"hits": options.hits, "mode": options.mode}
+    arguments |= {"remove-query": options.remove_query, "device": "${device}"}
+    return steps.add(f"search {topics}", "search", arguments, output, reads=stores)

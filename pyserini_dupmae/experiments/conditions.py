@@ -1,0 +1,330 @@
+"""Conditions: experiments whose end is checked. Their steps are run, their numbers compared, and results written."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from pyserini_dupmae.evaluation.measures import Values, mean
+from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionResult, IndexStatistics
+from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
+from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scores, check_statistics, mean_scores
+from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
+from pyserini_dupmae.experiments.planning import alone
+from pyserini_dupmae.experiments.provenance import environment
+from pyserini_dupmae.experiments.schema import AnyCondition, Condition, MeanCondition
+from pyserini_dupmae.experiments.steps import Outcome, StepError, run
+from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.util.digests import combined
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open, write_json
+
+SEARCHED = {"hybrid": ("faiss", "lucene"), "dense": ("faiss",), "sparse": ("lucene",)}
+"""The search command's modes -> the indexes that are searched."""
+
+REPORT_FORMATS = (".json", ".md")
+
+
+@dataclass
+class Finished:
+    """What became of a condition: its checks, or the ``error`` that kept it from them.
+
+    ``scores`` maps topic set -> metric -> value; ``mode`` is that of the results.
+    """
+
+    condition: AnyCondition
+    checks: list[Check] = field(default_factory=list)
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    mode: str = ""
+    error: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be run, or a number is not what is expected."""
+        return self.error is not None or any(check.failed for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What `reproduce` did.
+
+    Attributes:
+        output: the folder that it worked in; ``results`` there is what `report` takes.
+        finished: the conditions that were chosen, in order; empty for a dry run.
+        seconds: in which they were run, steps that were done before not counted.
+    """
+
+    output: Path
+    finished: tuple[Finished, ...]
+    seconds: float
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the conditions that failed."""
+        return [one.condition.name for one in self.finished if one.failed]
+
+    def __str__(self) -> str:
+        good, of = len(self.finished) - len(self.failed), len(self.finished)
+        return f"{good} of {of} condition(s) without a failure; results in {self.output}"
+
+
+def reproduce(
+    conditions: str | Iterable[str],
+    *,
+    files: Sequence[str | PathLike[str]] = (),
+    models: Mapping[str, str | PathLike[str]] | None = None,
+    data: str | PathLike[str] | None = None,
+    output: str | PathLike[str] = "reproduction",
+    device: str | None = None,
+    show_commands: bool = False,
+    dry_run: bool = False,
+    report: str | PathLike[str] | None = None,
+) -> Reproduction:
+    """Run conditions and check their numbers; print each step and each check. What is done is not done again.
+
+    Args:
+        conditions: names, or patterns with ``*``, ``?`` and ``[]``.
+        files: YAML files with conditions of your own.
+        models: name that conditions use -> folder of the model, or its name on the Hugging Face Hub.
+        data: the folder with local collections in their official files; without it they come from ir_datasets.
+        output: the folder to work in.
+        device: where the model runs, ``"cpu"``, ``"cuda:1"``; default: CUDA if there is one.
+        show_commands: print the command of every step first.
+        dry_run: run nothing; models that are not given are shown by their names.
+        report: a file, ``.json`` or ``.md``, that gets all numbers.
+
+    Returns:
+        What became of each condition. A condition that fails is told there, not by an exception.
+
+    Raises:
+        UserError: before anything is run: a name, model or file that is missing, a mistake in a YAML file, or another
+            run that is at work in ``output``.
+
+    >>> done = reproduce("docstrings-small", output="WORK", dry_run=True)
+    # docstrings-small: 400 docstrings of the standard library, Eq. 12
+    """
+    catalogue = read_catalogue(map(Path, files))
+    chosen = catalogue.select([conditions] if isinstance(conditions, str) else conditions)
+    given = {name: str(model) for name, model in (models or {}).items()}
+    for name, model in given.items():
+        if name not in catalogue.models:
+            names = ", ".join(catalogue.models)
+            raise UserError(f"--model {name}={model}: no condition names {name!r}, but {names}")
+    if dry_run:
+        given = {name: name for name, model in catalogue.models.items() if model.package is None} | given
+    if report and Path(report).suffix not in REPORT_FORMATS:
+        raise UserError(f"--output-report {report}: the name must end in {' or '.join(REPORT_FORMATS)}")
+    place = Workplace(Path(output), None if data is None else Path(data), given, device)
+    plans = _plan_all(catalogue, chosen, place, show_commands, show_commands or dry_run)
+    if dry_run:
+        return Reproduction(place.output, (), 0.0)
+    before = time.perf_counter()
+    with alone(place.output):
+        runner = _Runner(catalogue, place, plans)
+        finished = tuple(runner.run(condition) for condition in chosen)
+    if report:
+        write_report(Path(report), finished)
+    return Reproduction(place.output, finished, round(time.perf_counter() - before, 3))
+
+
+def _plan_all(
+    catalogue: Catalogue, chosen: Iterable[AnyCondition], place: Workplace, commands: bool, names: bool
+) -> dict[str, ConditionPlan]:
+    """Plan, and show, the conditions that have to be run; raises `UserError` for what is missing before any is."""
+    plans, problems = {}, []
+    for condition in catalogue.singles(chosen):
+        try:
+            planned = plans[condition.name] = plan_condition(condition, catalogue, place)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if names:
+            print(f"# {condition.name}: {condition.description}")
+        if commands:
+            print("\n".join(step.shell() for step in planned.steps))
+    if problems:
+        others = f" ({len(problems) - 1} other conditions lack something too)" if len(problems) > 1 else ""
+        raise UserError(problems[0] + others)
+    return plans
+
+
+class _Runner:
+    """Runs conditions, each at most once; prints what it does and finds."""
+
+    def __init__(self, catalogue: Catalogue, place: Workplace, plans: Mapping[str, ConditionPlan]):
+        self.catalogue, self.place, self.plans = catalogue, place, plans
+        self._finished: dict[str, Finished] = {}
+
+    def run(self, condition: AnyCondition) -> Finished:
+        """Run a condition, and those whose mean it is before it. A failure is in what is returned, not raised."""
+        if condition.name not in self._finished:
+            if isinstance(condition, MeanCondition):
+                finished = self._mean(condition)
+            else:
+                finished = self._single(self.plans[condition.name])
+            self._finished[condition.name] = finished
+        return self._finished[condition.name]
+
+    def _single(self, planned: ConditionPlan) -> Finished:
+        condition = planned.condition
+        print(f"{condition.name}: {condition.description}", flush=True)
+        finished, outcomes = Finished(condition), []
+        try:
+            for step in planned.steps:
+                outcomes.append(run(step))
+                print(f"  {outcomes[-1]}", flush=True)
+            self._check(planned, finished)
+        except StepError as error:
+            finished.error = str(error)
+        _print_checks(finished)
+        provenance = _provenance(planned, finished, outcomes, self.catalogue.models[condition.model].seed)
+        write_json(self.place.condition(condition.name) / "provenance.json", provenance)
+        return finished
+
+    def _check(self, planned: ConditionPlan, finished: Finished) -> None:
+        condition = planned.condition
+        statistics = json.loads(planned.statistics.read_text(encoding="utf-8"))
+        values = {topics: _values(path) for topics, path in planned.scores.items()}
+        finished.scores = {
+            topics: {metric: mean(of_metric) for metric, of_metric in found.items()} for topics, found in values.items()
+        }
+        finished.checks = [
+            *check_statistics(condition, planned.collection.documents, statistics),
+            *check_scores(condition, finished.scores),
+        ]
+        mode = condition.search.mode
+        finished.mode = SEARCH_MODES[mode]
+        lucene = IndexInfo.read(planned.index / "lucene")
+        size = sum(file.stat().st_size for name in SEARCHED[mode] for file in (planned.index / name).iterdir())
+        postings = statistics["postings"] if "lucene" in SEARCHED[mode] else None
+        for topics, of_topics in values.items():
+            self._write_result(
+                finished,
+                topics,
+                collection=condition.collection,
+                model=condition.model,
+                per_query=of_topics,
+                cls_dim=lucene.model.cls_dim,
+                top_k=lucene.top_k,
+                bits=lucene.bits,
+                index=IndexStatistics(lucene.documents, size, postings),
+            )
+
+    def _mean(self, condition: MeanCondition) -> Finished:
+        members = [self.run(member) for member in self.catalogue.members(condition)]
+        print(f"{condition.name}: {condition.description}", flush=True)
+        finished = Finished(condition)
+        if missing := [member.condition.name for member in members if member.error is not None]:
+            finished.error = f"no mean without {', '.join(missing)}"
+        else:
+            finished.scores = mean_scores(condition, [member.scores for member in members])
+            finished.checks = list(check_scores(condition, finished.scores))
+            finished.mode = members[0].mode
+            names = tuple(member.condition.name for member in members)
+            for topics in condition.topics:
+                self._write_result(finished, topics, collection=condition.name, mean_of=names)
+        _print_checks(finished)
+        return finished
+
+    def _write_result(self, finished: Finished, topics: str, **facts: Any) -> None:
+        condition = finished.condition
+        measured = condition.measured(PYTHON)
+        ConditionResult(
+            condition=condition.name,
+            topics=topics,
+            mode=finished.mode,
+            metrics=dict(finished.scores[topics]),
+            paper=condition.paper.get(topics, {}),
+            expected=measured.scores.get(topics, {}) if measured else {},
+            **facts,
+        ).write(self.place.output / "results" / f"{condition.name}.{topics}{SUFFIX}")
+
+
+def write_report(path: Path, conditions: Sequence[Finished]) -> None:
+    """Write every number of every condition, as JSON or Markdown by the name of ``path``."""
+    if path.suffix == ".json":
+        rows = [
+            {
+                "condition": one.condition.name,
+                "description": one.condition.description,
+                "failed": one.failed,
+                "error": one.error,
+                "checks": [asdict(check) for check in one.checks],
+            }
+            for one in conditions
+        ]
+        write_json(path, {"environment": environment(), "conditions": rows})
+        return
+    with atomic_open(path) as stream:
+        stream.writelines(line + "\n" for line in _markdown(conditions))
+
+
+def _markdown(conditions: Sequence[Finished]) -> Iterator[str]:
+    yield "| condition | quantity | status | measured | expected | paper |"
+    yield "|---|---|---|---:|---:|---:|"
+    for one in conditions:
+        for check in one.checks:
+            cells = [_cell(value) for value in (check.got, check.expected, check.paper)]
+            yield f"| {one.condition.name} | {check.quantity} | {check.status} | {' | '.join(cells)} |"
+        if one.error is not None:
+            yield f"| {one.condition.name} | {one.error.replace('|', chr(92) + '|')} | FAIL | | | |"
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _print_checks(finished: Finished) -> None:
+    for check in finished.checks:
+        print(f"  {check}")
+    if finished.error is not None:
+        print(f"  [{Status.FAIL}]  {finished.error}")
+    sys.stdout.flush()
+
+
+def _provenance(planned: ConditionPlan, finished: Finished, outcomes: list[Outcome], seed: int) -> dict[str, Any]:
+    here = environment()
+    steps = []
+    for outcome in outcomes:
+        record = outcome.record
+        elsewhere = {} if record.environment == here else {"environment": record.environment}
+        steps.append(
+            {
+                "step": outcome.step.title,
+                "command": record.command,
+                "skipped": outcome.skipped,
+                "finished": record.finished,
+                "wall_time_seconds": record.seconds,
+                "log": str(outcome.step.log),
+                "sha256_inputs": {name: combined(found) for name, found in record.inputs.items()},
+                "sha256_output": combined(record.output or {}),
+                **elsewhere,
+            }
+        )
+    return {
+        "condition": planned.condition.model_dump(),
+        "collection": planned.collection.model_dump(),
+        "seed": seed,
+        "command": sys.orig_argv,
+        "environment": here,
+        "steps": steps,
+        "wall_time_seconds": round(sum(outcome.record.seconds or 0.0 for outcome in outcomes), 3),
+        "checks": [asdict(check) for check in finished.checks],
+        "error": finished.error,
+    }
+
+
+def _values(path: Path) -> Values:
+    """The evaluate command's values by metric and query."""
+    values: Values = defaultdict(dict)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        values[row["metric"]][row["qid"]] = row["value"]
+    return dict(values)
