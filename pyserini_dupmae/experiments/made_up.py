@@ -1,4 +1,4 @@
-"""A small language with structure to learn, the same for the same seed.
+"""A small collection in a made-up language with structure to learn, the same for the same seed; nothing is downloaded.
 
 A topic has concepts, and each concept has two words that mean the same. Documents are about a few concepts of one topic
 and mostly use the one word, queries ask for the same concepts and mostly use the other, so that matching words alone
@@ -8,8 +8,17 @@ topic from text alone. Words that mean nothing stand between, the same ones in a
 
 from __future__ import annotations
 
+import string
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+
+from pyserini_dupmae.experiments.prepare import write_beir
+from pyserini_dupmae.util.files import atomic_path
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+HIDDEN_SIZE, LAYERS, HEADS, POSITIONS = 128, 2, 4, 64
 
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 TOPICS, CONCEPTS_OF_TOPIC, FILLERS = 8, 8, 24
@@ -19,7 +28,7 @@ OWN_WORD = 0.85
 
 
 @dataclass(frozen=True)
-class Document:
+class MadeUpDocument:
     """``concepts`` are numbers of concepts of the topic ``topic``."""
 
     topic: int
@@ -57,7 +66,7 @@ class Language:
         """Every word, in the order of the alphabet."""
         return sorted([*self.fillers, *(word for topic in self.words for pair in topic for word in pair)])
 
-    def document(self) -> Document:
+    def document(self) -> MadeUpDocument:
         """A document about four concepts of one topic, each of which it names once or twice."""
         topic = self.random.randrange(TOPICS)
         concepts = self.random.sample(range(CONCEPTS_OF_TOPIC), CONCEPTS_OF_DOCUMENT)
@@ -66,9 +75,9 @@ class Language:
         words = []
         for concept in named:
             words += [self._filler(), self._word(topic, concept, of_query=self.random.random() > OWN_WORD)]
-        return Document(topic, frozenset(concepts), " ".join(words) + ".")
+        return MadeUpDocument(topic, frozenset(concepts), " ".join(words) + ".")
 
-    def query(self, document: Document) -> str:
+    def query(self, document: MadeUpDocument) -> str:
         """A query for what ``document`` is about."""
         concepts = self.random.sample(sorted(document.concepts), CONCEPTS_OF_DOCUMENT)
         words = [self._word(document.topic, one, of_query=self.random.random() < OWN_WORD) for one in concepts]
@@ -86,3 +95,73 @@ class Language:
 
     def _filler(self) -> str:
         return self.random.choice(self.fillers)
+
+
+def generate(
+    output: Path,
+    *,
+    seed: int = 0,
+    documents: int = 400,
+    train_queries: int = 2000,
+    dev_queries: int = 100,
+    passages: int = 2000,
+) -> tuple[int, int]:
+    """Write a collection, text to pre-train on, and the shape of a model for both.
+
+    Args:
+        output: gets a folder in BEIR's layout with the splits ``train`` and ``dev``, ``text.txt`` and ``model``: a
+            WordPiece vocabulary of the language and the configuration of a small BERT, no weights. What is there is
+            replaced.
+        passages: lines of ``text.txt``.
+
+    Returns:
+        How many documents and queries were written.
+    """
+    language = Language.of_seed(seed)
+    written = {f"d{number}": language.document() for number in range(documents)}
+    queries: dict[str, str] = {}
+    qrels = {}
+    for split, count in (("train", train_queries), ("dev", dev_queries)):
+        qrels[split] = _ask(split, count, language, written, queries)
+    with atomic_path(output) as folder:
+        folder.mkdir()
+        write_beir(folder, {docid: document.text for docid, document in written.items()}, queries, qrels)
+        text = "".join(language.passage() + "\n" for _ in range(passages))
+        (folder / "text.txt").write_text(text, encoding="utf-8")
+        _write_model(folder / "model", language)
+    return len(written), len(queries)
+
+
+def _ask(
+    split: str, count: int, language: Language, documents: Mapping[str, MadeUpDocument], queries: dict[str, str]
+) -> list[tuple[str, str]]:
+    """Add ``count`` queries; the judgements: what answers a query are the documents about the same concepts."""
+    relevant = []
+    for number in range(count):
+        asked_for = language.random.choice(list(documents.values()))
+        qid = f"{split}{number}"
+        queries[qid] = language.query(asked_for)
+        for docid, document in documents.items():
+            if (document.topic, document.concepts) == (asked_for.topic, asked_for.concepts):
+                relevant.append((qid, docid))
+    return relevant
+
+
+def _write_model(folder: Path, language: Language) -> None:
+    from transformers import BertConfig, BertTokenizer
+
+    pieces = [*string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
+    tokens = [*SPECIAL_TOKENS, ".", *pieces, *language.vocabulary]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    BertTokenizer(vocab=vocabulary, model_max_length=POSITIONS).save_pretrained(folder)
+    BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=HIDDEN_SIZE,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * HIDDEN_SIZE,
+        max_position_embeddings=POSITIONS,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        architectures=["BertForMaskedLM"],
+    ).save_pretrained(folder)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.evaluation.results import read_results
+from pyserini_dupmae.experiments.conditions import reproduce as reproduce_function
 from pyserini_dupmae.util.errors import UserError
 
 Command = Callable[..., tuple[int, str]]
@@ -58,41 +61,73 @@ conditions:
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the tests of ``docstrings-small`` work, one after another."""
-    return tmp_path_factory.mktemp("docstrings")
-
-
-def test_docstrings_gives_the_expected_numbers(reproduce: Command, work: Path) -> None:
-    status, printed = reproduce("--condition", "docstrings-small", "--output", work, "--output-report", work / "r.json")
+def done(reproduce: Command, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a whole run of ``docstrings-small``, and what was printed."""
+    folder = tmp_path_factory.mktemp("docstrings") / "work"
+    report = folder.with_name("report.json")
+    status, printed = reproduce("--condition", "docstrings-small", "--output", folder, "--output-report", report)
     assert status == 0, printed
+    return folder, printed
+
+
+@pytest.fixture
+def work(done: tuple[Path, str], tmp_path: Path) -> Path:
+    """A copy of it, in which a test may change things."""
+    return shutil.copytree(done[0], tmp_path / "work")
+
+
+@pytest.mark.slow
+def test_docstrings_gives_the_expected_numbers(done: tuple[Path, str]) -> None:
+    folder, printed = done
     assert "[FAIL]" not in printed
-    (report,) = json.loads((work / "r.json").read_text())["conditions"]
+    assert printed.endswith(f"1 of 1 condition(s) without a failure; results in {folder}\n")
+    (report,) = json.loads(folder.with_name("report.json").read_text())["conditions"]
     assert {check["quantity"] for check in report["checks"]} == {
         *(f"index {name}" for name in ("documents", "postings", "weights", "dimension")),
         *(f"test {metric}" for metric in ("nDCG@10", "RR@10", "R@100")),
     }
+
+
+@pytest.mark.slow
+def test_nothing_is_done_twice_wherever_it_lies(reproduce: Command, work: Path) -> None:
     status, printed = reproduce("--condition", "docstrings-small", "--output", work)
     assert status == 0
-    assert "search test: done before" in printed
+    assert printed.count(": done before") == 8
     assert ": run" not in printed
 
 
-def test_every_step_is_the_command_that_is_shown(reproduce: Command, work: Path) -> None:
-    _, shown = reproduce("--condition", "docstrings-small", "--output", work, "--dry-run", "--display-commands")
+@pytest.mark.slow
+def test_the_function_returns_what_it_found(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = reproduce_function("docstrings-small", output=work, report=work / "report.md")
+    (finished,) = done.finished
+    assert (done.failed, finished.failed, finished.error, finished.mode) == ([], False, None, "hybrid")
+    (scores,) = (result for result in read_results(work / "results") if result.condition == "docstrings-small")
+    assert finished.scores == {"test": scores.metrics}
+    rows = (work / "report.md").read_text().splitlines()[2:]
+    assert rows[0].startswith("| docstrings-small | index documents | OK | 400 | 400 |")
+    assert len(rows) == len(finished.checks) == 7
+
+
+@pytest.mark.slow
+def test_every_step_is_the_command_that_is_shown(reproduce: Command, done: tuple[Path, str]) -> None:
+    folder = done[0]
+    _, shown = reproduce("--condition", "docstrings-small", "--output", folder, "--dry-run", "--display-commands")
     commands = [line for line in shown.splitlines() if not line.startswith("#")]
-    provenance = json.loads((work / "conditions" / "docstrings-small" / "provenance.json").read_text())
+    provenance = json.loads((folder / "conditions" / "docstrings-small" / "provenance.json").read_text())
     assert [step["command"] for step in provenance["steps"]] == commands
-    run = work / "conditions" / "docstrings-small" / "run.test.txt"
-    (search,) = [command for command in commands if "pyserini_dupmae.search" in command]
+    run = folder / "conditions" / "docstrings-small" / "run.test.txt"
     before = run.read_bytes()
-    run.unlink()
-    assert subprocess.run(shlex.split(search), capture_output=True, check=False).returncode == 0
-    assert run.read_bytes() == before
+    (search,) = [shlex.split(command) for command in commands if "pyserini_dupmae.search" in command]
+    other = run.with_name("again.txt")
+    again = [str(other) if word == str(run) else word for word in search]
+    assert subprocess.run(again, capture_output=True, check=False).returncode == 0
+    assert other.read_bytes() == before
+    other.unlink()
 
 
-def test_provenance_tells_how_the_numbers_came_about(work: Path) -> None:
-    found = json.loads((work / "conditions" / "docstrings-small" / "provenance.json").read_text())
+@pytest.mark.slow
+def test_provenance_tells_how_the_numbers_came_about(done: tuple[Path, str]) -> None:
+    found = json.loads((done[0] / "conditions" / "docstrings-small" / "provenance.json").read_text())
     environment = found["environment"]
     assert {"numpy", "pyserini", "torch", "transformers"} <= set(environment["packages"])
     assert int(environment["java"].split(".")[0]) >= 21
@@ -105,6 +140,7 @@ def test_provenance_tells_how_the_numbers_came_about(work: Path) -> None:
     assert all(Path(step["log"]).exists() for step in found["steps"])
 
 
+@pytest.mark.slow
 def test_a_wrong_expectation_fails(reproduce: Command, work: Path) -> None:
     mine = work / "wrong.yaml"
     mine.write_text(WRONG)
@@ -118,25 +154,26 @@ def test_a_wrong_expectation_fails(reproduce: Command, work: Path) -> None:
     assert "0 of 1 condition(s) without a failure" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["lucene/*.doc", "faiss/index", "lucene/dupmae.json"])
 def test_a_tampered_index_fails(reproduce: Command, work: Path, part: str) -> None:
     (victim,) = (work / "indexes" / "docstrings-small.minilm").glob(part)
     before = victim.read_bytes()
     victim.write_bytes(before[:-20] + bytes([before[-20] ^ 1]) + before[-19:])
     status, printed = reproduce("--condition", "docstrings-small", "--output", work)
-    victim.write_bytes(before)
     assert status == 1
     assert f"[FAIL]  index: {victim.parents[1]} is not used, because this changed since it was built" in printed
     assert f"changed {victim.relative_to(victim.parents[1])}" in printed
+    victim.write_bytes(before)
     assert reproduce("--condition", "docstrings-small", "--output", work)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_changed_collection_fails(reproduce: Command, work: Path) -> None:
     corpus = work / "collections" / "docstrings-small" / "beir" / "corpus.jsonl"
     before = corpus.read_text()
     corpus.write_text(before.replace("the", "a", 1))
     status, printed = reproduce("--condition", "docstrings-small", "--output", work)
-    corpus.write_text(before)
     assert status == 1
     assert "changed corpus.jsonl" in printed
 
@@ -150,14 +187,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> list
 
 
 @pytest.fixture(scope="module")
-def tiny_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the tests of the small model's conditions work, one after another."""
-    return tmp_path_factory.mktemp("work")
-
-
-def test_shards_and_batches_do_not_matter(reproduce: Command, tiny: list[str], tiny_work: Path) -> None:
-    status, printed = reproduce(*tiny, "--condition", "tiny.mean", "--output", tiny_work)
+def tiny_done(reproduce: Command, tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a run of all of the small model's conditions, and what was printed."""
+    folder = tmp_path_factory.mktemp("work") / "work"
+    status, printed = reproduce(*tiny, "--condition", "tiny.mean", "--output", folder)
     assert status == 0, printed
+    return folder, printed
+
+
+@pytest.mark.slow
+def test_shards_and_batches_do_not_matter(tiny_done: tuple[Path, str]) -> None:
+    folder, printed = tiny_done
     assert "encode 4 of 4" in printed
     metrics = [
         [line.split()[-1] for line in block.splitlines() if "[NEW]   test" in line]
@@ -165,30 +205,37 @@ def test_shards_and_batches_do_not_matter(reproduce: Command, tiny: list[str], t
     ]
     assert metrics[0] == metrics[1][:3]
     assert metrics[1][3] == metrics[0][0], "the mean"
-    one, four = (read_run(tiny_work / "conditions" / name / "run.test.txt").scores for name in ("tiny", "tiny.sharded"))
+    one, four = (read_run(folder / "conditions" / name / "run.test.txt").scores for name in ("tiny", "tiny.sharded"))
     assert one.keys() == four.keys()
     for qid, scores in one.items():
         assert four[qid].keys() == scores.keys()
         assert max(abs(four[qid][docid] - score) for docid, score in scores.items()) <= 1e-3
-    results = {result.condition: result for result in read_results(tiny_work / "results")}
+    results = {result.condition: result for result in read_results(folder / "results")}
     assert results.keys() == {"tiny", "tiny.sharded", "tiny.mean"}
     assert results["tiny"].cls_dim == 16
     assert len(results["tiny"].per_query["nDCG@10"]) == 40
     assert results["tiny.mean"].mean_of == ("tiny", "tiny.sharded")
 
 
-def test_two_runs_are_identical(reproduce: Command, tiny: list[str], tiny_work: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_two_runs_are_identical(
+    reproduce: Command, tiny: list[str], tiny_done: tuple[Path, str], tmp_path: Path
+) -> None:
     assert reproduce(*tiny, "--condition", "tiny", "--output", tmp_path)[0] == 0
-    runs = [folder / "conditions" / "tiny" / "run.test.txt" for folder in (tiny_work, tmp_path)]
+    runs = [folder / "conditions" / "tiny" / "run.test.txt" for folder in (tiny_done[0], tmp_path)]
     assert runs[0].read_bytes() == runs[1].read_bytes()
 
 
-def test_an_encoding_without_a_record_is_taken_up(reproduce: Command, tiny: list[str], tiny_work: Path) -> None:
-    encoding = tiny_work / "encodings" / "tiny.tiny"
+@pytest.mark.slow
+def test_an_encoding_without_a_record_is_taken_up(
+    reproduce: Command, tiny: list[str], tiny_done: tuple[Path, str], tmp_path: Path
+) -> None:
+    work = shutil.copytree(tiny_done[0], tmp_path / "work")
+    encoding = work / "encodings" / "tiny.tiny"
     (shard,) = (encoding / "0" / "store").glob("*.safetensors")
     written = shard.stat().st_mtime_ns
     (encoding / "0.step.json").unlink()
-    status, printed = reproduce(*tiny, "--condition", "tiny", "--output", tiny_work)
+    status, printed = reproduce(*tiny, "--condition", "tiny", "--output", work)
     assert status == 0, printed
     assert "encode: run (" in printed
     assert shard.stat().st_mtime_ns == written, "nothing was encoded again"
@@ -214,3 +261,11 @@ def test_the_list_names_every_condition(reproduce: Command) -> None:
     assert "msmarco-v1-passage.stage3" in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("beir-scifact.stage2 ")]
     assert line.endswith("(--model dupmae-stage2=DIR) [never measured]")
+
+
+def test_a_mistake_is_one_line_and_a_status() -> None:
+    command = [sys.executable, "-m", "pyserini_dupmae.reproduce", "--condition", "cacm"]
+    failed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("error: the condition cacm needs the model dupmae (any DupMAE model)")
+    assert failed.stderr.count("\n") == 1

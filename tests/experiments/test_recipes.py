@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.training.run.plan import plan
-from pyserini_dupmae.training.run.recipe import Filled, read, shipped
+from pyserini_dupmae.experiments.recipes import Recipe, plan_recipe, read_recipe, shipped_recipes
 from pyserini_dupmae.util.errors import UserError
 
 RECIPE = """\
@@ -45,7 +44,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_steps_are_commands(recipe: Path) -> None:
-    make, train = plan(read(str(recipe), ["seed=7"]), Path("out"))
+    make, train = plan_recipe(read_recipe(recipe, {"seed": "7"}), Path("out"))
     assert " ".join(make.command) == (
         "pyserini_dupmae.training.run.generate --output out/make --seed 7 --sizes 1 2 --from bert-base-uncased"
     )
@@ -59,12 +58,12 @@ def test_steps_are_commands(recipe: Path) -> None:
 
 
 def test_what_decides_a_step_is_not_where_it_lies(recipe: Path, tmp_path: Path) -> None:
-    before = plan(read(str(recipe)), Path("out"))
+    before = plan_recipe(read_recipe(recipe), Path("out"))
     (tmp_path / "moved.txt").write_text("text")
-    moved = plan(read(str(recipe), ["stem=moved"]), tmp_path / "elsewhere")
+    moved = plan_recipe(read_recipe(recipe, {"stem": "moved"}), tmp_path / "elsewhere")
     assert [step.settings for step in moved] == [step.settings for step in before]
-    for setting in ("seed=1", "sizes=[3]", "extra=true", "base=hub:other"):
-        changed = plan(read(str(recipe), [setting]), Path("out"))
+    for setting in ({"seed": 1}, {"sizes": "[3]"}, {"extra": True}, {"base": "hub:other"}):
+        changed = plan_recipe(read_recipe(recipe, setting), Path("out"))
         assert changed[0].settings != before[0].settings, setting
         assert changed[1].settings == before[1].settings, setting
 
@@ -76,8 +75,8 @@ def test_what_decides_a_step_is_not_where_it_lies(recipe: Path, tmp_path: Path) 
         ("${make}:dev", "${train}:dev", 14, "${train} stands for nothing above"),
         ('output: "${output}", ', "", 11, "no argument of make says to write to ${output}"),
         ("training.run.generate", "training.run.create", 11, "there is no command pyserini_dupmae.training.run.create"),
-        ("processes: 2", "processes: 0", 16, "steps: 1: processes"),
-        ("processes: 2", "proceses: 2", 16, "steps: 1: proceses: Extra inputs are not permitted"),
+        ("processes: 2", "processes: 0", 16, "processes"),
+        ("processes: 2", "proceses: 2", 16, "proceses: Extra inputs are not permitted"),
         ("name: train", "name: two words", 14, "String should match pattern"),
         ("${stem}.txt", "${steam}.txt", 9, "${steam} stands for nothing: no 'steam' among seed, sizes, stem, extra"),
         ("seed: 0", "seed:", 3, "seed is left to you (see there): --set seed=..."),
@@ -88,7 +87,7 @@ def test_mistakes_name_the_line(recipe: Path, before: str, after: str, line: int
     assert before in RECIPE
     recipe.write_text(RECIPE.replace(before, after))
     with pytest.raises(UserError) as error:
-        read(str(recipe))
+        read_recipe(recipe)
     assert str(error.value).startswith(f"{recipe}:{line}: "), error.value
     assert message in str(error.value)
 
@@ -96,54 +95,69 @@ def test_mistakes_name_the_line(recipe: Path, before: str, after: str, line: int
 @pytest.mark.parametrize(
     ("source", "settings", "message"),
     [
-        ("mine.yml", [], "there is no recipe 'mine.yml'; give a file, or one of "),
-        ("mine.yaml", ["seed"], "--set seed: expected NAME=VALUE"),
-        ("mine.yaml", ["sead=1"], "has no 'sead', but seed, sizes, stem, extra, base, given"),
-        ("mine.yaml", ["stem=gone"], "the recipe's input given is not there: gone.txt; give it with --set given=PATH"),
-        ("mine.yaml", ["sizes=[1"], "--set sizes=[1: the value is not YAML"),
-        ("mine.yaml", ["base=package:no_such/model"], "pip install no-such"),
+        ("mine.yml", {}, "there is no recipe 'mine.yml'; give a file, or one of "),
+        ("mine.yaml", {"sead": "1"}, "has no 'sead', but seed, sizes, stem, extra, base, given"),
+        ("mine.yaml", {"stem": "gone"}, "the recipe's input given is not there: gone.txt; give it with --set given=PATH"),
+        ("mine.yaml", {"sizes": "[1"}, "--set sizes=[1: the value is not YAML"),
+        ("mine.yaml", {"base": "package:no_such/model"}, "pip install no-such"),
     ],
 )  # fmt: skip
-def test_what_is_given_is_looked_for(recipe: Path, source: str, settings: list[str], message: str) -> None:
+def test_what_is_given_is_looked_for(recipe: Path, source: str, settings: dict[str, str], message: str) -> None:
     with pytest.raises(UserError) as error:
-        read(source, settings)
+        read_recipe(source, settings)
     assert message in str(error.value)
 
 
 def test_processes_are_a_number(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("processes: 2", 'processes: "${seed}"'))
-    assert plan(read("mine.yaml", ["seed=1"]), Path("out"))[1].command[0] == "pyserini_dupmae.training.teacher"
+    assert (
+        plan_recipe(read_recipe("mine.yaml", {"seed": 1}), Path("out"))[1].command[0]
+        == "pyserini_dupmae.training.teacher"
+    )
     with pytest.raises(UserError, match="the processes of step train must be a whole number of at least 1, got 0"):
-        plan(read("mine.yaml"), Path("out"))
+        plan_recipe(read_recipe("mine.yaml"), Path("out"))
 
 
 def test_two_things_of_one_name(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("name: train", "name: given"))
     with pytest.raises(UserError, match=r"mine.yaml: the name 'given' stands for two things; rename one"):
-        read(str(recipe))
+        read_recipe(recipe)
 
 
 def test_a_recipe_with_other_variables(recipe: Path) -> None:
     extending = "description: as tiny\nextends: tiny\nvariables: {seed: 5}\n"
     recipe.write_text(extending)
-    filled = read(str(recipe))
-    assert filled.name == "mine"
-    assert [step.name for step in filled.recipe.steps] == [step.name for step in read("tiny").recipe.steps]
-    assert plan(filled, Path("out"))[0].command[-1] == "5"
-    assert plan(read(str(recipe), ["seed=6"]), Path("out"))[0].command[-1] == "6"
+    found = read_recipe(recipe)
+    assert found.name == "mine"
+    assert found.steps == read_recipe("tiny").steps
+    assert plan_recipe(found, Path("out"))[0].command[-1] == "5"
+    assert plan_recipe(read_recipe(recipe, {"seed": 6}), Path("out"))[0].command[-1] == "6"
     recipe.write_text(extending.replace("seed", "sead"))
     with pytest.raises(UserError, match=r"mine.yaml:3: .*tiny.yaml has no 'sead'"):
-        read(str(recipe))
+        read_recipe(recipe)
     recipe.write_text(extending + "inputs: {x: y}\n")
     with pytest.raises(UserError, match="a recipe has either steps and inputs of its own, or extends another"):
-        read(str(recipe))
+        read_recipe(recipe)
+    recipe.write_text("description: nothing\nextends: mine\n")
+    with pytest.raises(UserError, match=r"mine.yaml:2: there is no recipe mine, but msmarco-1gpu, "):
+        read_recipe(recipe)
 
 
-@pytest.mark.parametrize("name", shipped())
+def test_a_matrix_stands_for_many_steps(recipe: Path) -> None:
+    """What is no axis is left for variables and steps."""
+    many = RECIPE.replace("  - name: make", "  - matrix: {size: [1, 2], word: [{is: a}]}\n    name: make-${size}")
+    recipe.write_text(many.replace('"${seed}"', '"${word.is}"').replace("${make}", "${make-2}"))
+    steps = plan_recipe(read_recipe(recipe), Path("out"))
+    assert [step.title for step in steps] == ["make-1", "make-2", "train"]
+    assert steps[1].command[1:5] == ["--output", "out/make-2", "--seed", "a"]
+    assert steps[2].inputs["make-2"] == steps[1].output
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_give_options_that_there_are(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for step in plan(_with_names(name), tmp_path / "out"):
+    for step in plan_recipe(_with_names(name), tmp_path / "out"):
         words = step.command[step.command.index("-m") + 1 :] if "-m" in step.command else step.command
         module, *words = words
         options = [word for word in words if word.startswith("--")]
@@ -155,14 +169,14 @@ def test_shipped_recipes_give_options_that_there_are(
         assert not [option for option in options if option not in known.split()], step.title
 
 
-def _with_names(recipe: str) -> Filled:
+def _with_names(recipe: str) -> Recipe:
     """A recipe with names in place of all that is left open or is not there."""
-    settings: list[str] = []
+    settings: dict[str, str] = {}
     while True:
         try:
-            return read(recipe, settings)
+            return read_recipe(recipe, settings)
         except UserError as error:
-            settings.append(str(error).partition("--set ")[2].partition("=")[0] + "=hub:x")
+            settings[str(error).partition("--set ")[2].partition("=")[0]] = "hub:x"
 
 
 def _help(module: str, subcommand: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pyserini_dupmae.experiments.planning import alone
+from pyserini_dupmae.experiments.recipes import run_recipe
 from pyserini_dupmae.training.run.__main__ import main
-from pyserini_dupmae.training.run.runner import alone, run_all
 from pyserini_dupmae.util.errors import UserError
 
 RECIPE = """\
@@ -148,8 +149,14 @@ def test_an_input_that_is_gone(work: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with alone(tmp_path), pytest.raises(UserError, match=f"another run is at work in {tmp_path}"):
-        run_all([], tmp_path)
-    run_all([], tmp_path)
+        run_recipe("tiny", output=tmp_path)
+    with alone(tmp_path):
+        pass
+
+
+def test_a_setting_has_a_value() -> None:
+    with pytest.raises(UserError, match="--set seed: expected NAME=VALUE"):
+        main(["quick.yaml", "--set", "seed"])
 
 
 def test_a_step_that_there_is_not(work: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pyserini_dupmae.evaluation.measures import parse_metric
-from pyserini_dupmae.reproduce import catalogue
-from pyserini_dupmae.reproduce.schema import Condition, MeanCondition
+from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
+from pyserini_dupmae.experiments.schema import Condition, MeanCondition
 from pyserini_dupmae.util.errors import UserError
 
 # Table 2 of the paper, column DupMAE, and its last row.
@@ -41,18 +41,22 @@ conditions:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> catalogue.Catalogue:
-    return catalogue.read()
+def shipped() -> Catalogue:
+    return read_catalogue()
 
 
-def test_every_metric_of_every_shipped_condition_exists(shipped: catalogue.Catalogue) -> None:
+def test_there_are_as_many_as_ever(shipped: Catalogue) -> None:
+    assert (len(shipped.conditions), len(shipped.collections), len(shipped.models)) == (96, 39, 6)
+
+
+def test_every_metric_of_every_shipped_condition_exists(shipped: Catalogue) -> None:
     metrics = {metric for one in shipped.conditions.values() for of_set in one.topics.values() for metric in of_set}
     assert metrics
     for metric in metrics:
         parse_metric(metric)
 
 
-def test_shipped_numbers_are_the_papers_or_measured(shipped: catalogue.Catalogue) -> None:
+def test_shipped_numbers_are_the_papers_or_measured(shipped: Catalogue) -> None:
     for stage in ("stage2", "stage3"):
         papers = {name: shipped.conditions[f"beir-{name}.{stage}"].paper["test"]["nDCG@10"] for name in TABLE_2}
         assert papers == TABLE_2
@@ -69,7 +73,7 @@ def test_shipped_numbers_are_the_papers_or_measured(shipped: catalogue.Catalogue
             assert not one.expected_by_python
 
 
-def test_means_take_all_their_members(shipped: catalogue.Catalogue) -> None:
+def test_means_take_all_their_members(shipped: Catalogue) -> None:
     beir, forums = shipped.conditions["beir.stage3"], shipped.conditions["beir-cqadupstack.stage3"]
     assert isinstance(beir, MeanCondition)
     assert isinstance(forums, MeanCondition)
@@ -77,7 +81,7 @@ def test_means_take_all_their_members(shipped: catalogue.Catalogue) -> None:
     assert len(shipped.members(forums)) == FORUMS
 
 
-def test_forms_of_table_3(shipped: catalogue.Catalogue) -> None:
+def test_forms_of_table_3(shipped: Catalogue) -> None:
     forms = {}
     for name in ("cls768", "ot768", "cls384-ot384", "cls384-ot260"):
         one = shipped.conditions[f"msmarco-v1-passage.{name}"]
@@ -91,17 +95,17 @@ def test_forms_of_table_3(shipped: catalogue.Catalogue) -> None:
     }
 
 
-def test_select_takes_names_and_patterns_in_order(shipped: catalogue.Catalogue) -> None:
+def test_select_takes_names_and_patterns_in_order(shipped: Catalogue) -> None:
     names = [one.name for one in shipped.select(["msmarco-v2*.stage2", "cacm", "cacm*"])]
     assert names == ["cacm", "cacm.cls", "cacm.ot", "msmarco-v2-passage.stage2", "msmarco-v2.1-passage.stage2"]
     with pytest.raises(UserError, match="no condition is named 'cacn'; --list"):
         shipped.select(["cacn"])
 
 
-def test_a_file_of_ones_own_adds_to_the_shipped(tmp_path: Path, shipped: catalogue.Catalogue) -> None:
+def test_a_file_of_ones_own_adds_to_the_shipped(tmp_path: Path, shipped: Catalogue) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD)
-    found = catalogue.read([path])
+    found = read_catalogue([path])
     assert set(found.conditions) == {*shipped.conditions, "notes"}
 
 
@@ -122,7 +126,7 @@ def test_a_file_of_ones_own_adds_to_the_shipped(tmp_path: Path, shipped: catalog
         ("  - name: notes\n    description: notes\n    coll", "  - name: cacm\n    description: notes\n    coll",
          10, "the name 'cacm' is taken, by "),
         ("    expected: null", "    search: {hits: \"${n}\"}\n    matrix: {m: [1]}",
-         10, "${n} stands for nothing: no 'n' among m"),
+         10, "${n} stands for nothing: no 'n' among published, m"),
         ("conditions:", "condition:", 9, "unknown section 'condition'"),
         ("    corpus: [notes.tsv]\n", "", 4, "one of beir, corpus, ir_datasets and docstrings"),
     ],
@@ -132,7 +136,7 @@ def test_mistakes_name_the_line(tmp_path: Path, before: str, after: str, line: i
     assert GOOD.count(before) == 1
     path.write_text(GOOD.replace(before, after))
     with pytest.raises(UserError) as error:
-        catalogue.read([path])
+        read_catalogue([path])
     assert str(error.value).startswith(f"{path}:{line}: ")
     assert message in str(error.value)
 
@@ -143,7 +147,7 @@ def test_a_mistake_in_a_matrix_names_the_line_of_the_value(tmp_path: Path) -> No
     rows += '    search: {hits: "${set.hits}"}\n'
     path.write_text(GOOD.replace("    expected: null\n", rows))
     with pytest.raises(UserError, match="got 'none'") as error:
-        catalogue.read([path])
+        read_catalogue([path])
     assert str(error.value).startswith(f"{path}:19: search: hits: ")
 
 
@@ -151,7 +155,23 @@ def test_a_mean_stands_below_its_members(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD + "  - {name: all, description: all, topics: {dev: [nDCG@10]}, mean_of: [all, notes]}\n")
     with pytest.raises(UserError, match=r":16: all is the mean of all, which must stand above it"):
-        catalogue.read([path])
+        read_catalogue([path])
     path.write_text(GOOD + "  - {name: all, description: all, topics: {dev: [AP]}, mean_of: [notes]}\n")
     with pytest.raises(UserError, match=r":16: all needs AP on dev of notes"):
-        catalogue.read([path])
+        read_catalogue([path])
+
+
+def test_variables_and_published_numbers_are_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    more = "variables: {set: nq, sets: {dev: [nDCG@10]}}\n"
+    paper = '    topics: ${sets}\n    paper: {dev: {nDCG@10: "${published.table2.${set}.RetroMAE}"}}\n'
+    path.write_text(more + GOOD.replace("    topics: {dev: [nDCG@10]}\n", paper))
+    one = read_catalogue([path]).conditions["notes"]
+    assert (one.topics, one.paper) == ({"dev": ["nDCG@10"]}, {"dev": {"nDCG@10": 0.518}})
+
+
+def test_a_recipe_is_no_file_of_conditions(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("steps:\n  - {name: a, command: init, arguments: {}}\n")
+    with pytest.raises(UserError, match=r"mine.yaml:2: these are the steps of a recipe; conditions are expected here"):
+        read_catalogue([path])

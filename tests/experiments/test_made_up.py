@@ -10,8 +10,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer
 
 from pyserini_dupmae.data.qrels import read_qrels
-from pyserini_dupmae.training.run.generate import main
-from pyserini_dupmae.training.run.language import Language
+from pyserini_dupmae.experiments.made_up import Language, generate
 from pyserini_dupmae.util.digests import digest
 
 
@@ -21,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def generated(folder: Path, seed: int) -> Path:
-    main(["--output", str(folder), "--seed", str(seed)])
+    assert generate(folder, seed=seed) == (400, 2100)
     return folder
 
 
