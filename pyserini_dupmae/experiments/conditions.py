@@ -19,7 +19,7 @@ from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scor
 from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
 from pyserini_dupmae.experiments.planning import alone
 from pyserini_dupmae.experiments.provenance import environment
-from pyserini_dupmae.experiments.schema import AnyCondition, Condition, MeanCondition
+from pyserini_dupmae.experiments.schema import AnyCondition, MeanCondition
 from pyserini_dupmae.experiments.steps import Outcome, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.util.digests import combined

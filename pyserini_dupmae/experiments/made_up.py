@@ -9,12 +9,11 @@ topic from text alone. Words that mean nothing stand between, the same ones in a
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from pyserini_dupmae.experiments.prepare import write_beir
+from pyserini_dupmae.data.beir import write_beir
 from pyserini_dupmae.util.files import atomic_path
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -114,37 +113,28 @@ def generate(
             replaced.
         passages: lines of ``text.txt``.
 
+    What answers a query are the documents about the same concepts.
+
     Returns:
         How many documents and queries were written.
     """
     language = Language.of_seed(seed)
     written = {f"d{number}": language.document() for number in range(documents)}
-    queries: dict[str, str] = {}
-    qrels = {}
-    for split, count in (("train", train_queries), ("dev", dev_queries)):
-        qrels[split] = _ask(split, count, language, written, queries)
-    with atomic_path(output) as folder:
-        folder.mkdir()
-        write_beir(folder, {docid: document.text for docid, document in written.items()}, queries, qrels)
+    counts = {"train": train_queries, "dev": dev_queries}
+    with atomic_path(output) as folder, write_beir(folder, list(counts)) as collection:
+        for docid, document in written.items():
+            collection.document(docid, document.text)
+        for split, count in counts.items():
+            for number in range(count):
+                asked_for = language.random.choice(list(written.values()))
+                collection.query(f"{split}{number}", language.query(asked_for))
+                for docid, document in written.items():
+                    if (document.topic, document.concepts) == (asked_for.topic, asked_for.concepts):
+                        collection.judgement(split, f"{split}{number}", docid)
         text = "".join(language.passage() + "\n" for _ in range(passages))
         (folder / "text.txt").write_text(text, encoding="utf-8")
         _write_model(folder / "model", language)
-    return len(written), len(queries)
-
-
-def _ask(
-    split: str, count: int, language: Language, documents: Mapping[str, MadeUpDocument], queries: dict[str, str]
-) -> list[tuple[str, str]]:
-    """Add ``count`` queries; the judgements: what answers a query are the documents about the same concepts."""
-    relevant = []
-    for number in range(count):
-        asked_for = language.random.choice(list(documents.values()))
-        qid = f"{split}{number}"
-        queries[qid] = language.query(asked_for)
-        for docid, document in documents.items():
-            if (document.topic, document.concepts) == (asked_for.topic, asked_for.concepts):
-                relevant.append((qid, docid))
-    return relevant
+    return documents, sum(counts.values())
 
 
 def _write_model(folder: Path, language: Language) -> None:

@@ -1,4 +1,4 @@
-"""Steps from commands that refer to things by name, what would be done of them, and a lock on the folder they work in."""
+"""From commands that refer to things by name to steps; what would be done of them; a lock on the folder they work in."""
 
 from __future__ import annotations
 

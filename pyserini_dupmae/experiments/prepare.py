@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pyserini_dupmae.data.lines import numbered_texts
-from pyserini_dupmae.data.qrels import Qrels, read_qrels
-from pyserini_dupmae.data.topics import read_topics
+from pyserini_dupmae.data.beir import write_beir
+from pyserini_dupmae.data.qrels import read_qrels, write_qrels
+from pyserini_dupmae.data.topics import read_topics, write_topics
 from pyserini_dupmae.util.errors import UserError, first_line
-from pyserini_dupmae.util.files import atomic_open, atomic_path
+from pyserini_dupmae.util.files import atomic_path
 
 TOPICS = "topics.tsv"
 QRELS = "qrels.txt"
 
 
-def write_topics(topics: str, qrels: str, output: Path, *, judged_only: bool = False) -> None:
+def write_topic_set(topics: str, qrels: str, output: Path, *, judged_only: bool = False) -> None:
     """Write queries and judgements as ``topics.tsv`` and ``qrels.txt`` (TREC's form) in the folder ``output``.
 
     Args:
@@ -36,9 +34,8 @@ def write_topics(topics: str, qrels: str, output: Path, *, judged_only: bool = F
         raise UserError(f"none of the queries of {topics} is judged in {qrels}")
     with atomic_path(output) as folder:
         folder.mkdir()
-        lines = (f"{qid}\t{' '.join(text.split())}\n" for qid, text in (judged if judged_only else queries))
-        (folder / TOPICS).write_text("".join(lines), encoding="utf-8")
-        (folder / QRELS).write_text("".join(_trec_lines(judgements)), encoding="utf-8")
+        write_topics(folder / TOPICS, judged if judged_only else queries)
+        write_qrels(folder / QRELS, judgements)
 
 
 def pyserini_qrels(name: str) -> str:
@@ -77,56 +74,14 @@ def unpack(archive: Path, folder: str, output: Path, *, md5: str | None = None) 
         raise UserError(f"{archive} is damaged ({error}); get it again") from None
 
 
-def join_titles(passages: Path, titles: Path, output: Path) -> None:
-    """Write ``id TAB title TAB text``; a passage without a title gets an empty one. Memory: all titles."""
-    found = dict(_columns(titles))
-    if not found:
-        raise UserError(f"{titles} is empty")
-    with atomic_open(output) as stream:
-        for docid, text in _columns(passages):
-            stream.write(f"{docid}\t{found.get(docid, '')}\t{text}\n")
-
-
 def write_docstrings(output: Path, *, queries: int, documents: int | None = None) -> None:
     """Write the docstrings of the standard library as a folder in BEIR's layout, with the split ``test``."""
     from pyserini_dupmae.demo.docstrings import build
 
-    collection = build(queries, documents)
-    with atomic_path(output) as folder:
-        folder.mkdir()
-        qrels = {"test": ((qid, qid) for qid in collection.queries)}
-        write_beir(folder, collection.documents, collection.queries, qrels)
-
-
-def write_beir(
-    folder: Path,
-    documents: Mapping[str, str],
-    queries: Mapping[str, str],
-    qrels: Mapping[str, Iterable[tuple[str, str]]],
-) -> None:
-    """Write texts by id, and the relevant (query id, docid) of each split, in BEIR's layout into ``folder``."""
-    _write_jsonl(folder / "corpus.jsonl", documents)
-    _write_jsonl(folder / "queries.jsonl", queries)
-    (folder / "qrels").mkdir()
-    for split, pairs in qrels.items():
-        lines = ["query-id\tcorpus-id\tscore\n", *(f"{qid}\t{docid}\t1\n" for qid, docid in pairs)]
-        (folder / "qrels" / f"{split}.tsv").write_text("".join(lines), encoding="utf-8")
-
-
-def _write_jsonl(path: Path, texts: Mapping[str, str]) -> None:
-    lines = [json.dumps({"_id": name, "text": text}, ensure_ascii=False) + "\n" for name, text in texts.items()]
-    path.write_text("".join(lines), encoding="utf-8")
-
-
-def _trec_lines(qrels: Qrels) -> Iterator[str]:
-    for qid, judged in qrels.items():
-        for docid, relevance in judged.items():
-            yield f"{qid} 0 {docid} {relevance}\n"
-
-
-def _columns(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in numbered_texts(path):
-        docid, tab, text = line.partition("\t")
-        if not tab or "\t" in text:
-            raise UserError(f"{path}:{number}: expected an id, a tab and a text")
-        yield docid, text
+    built = build(queries, documents)
+    with atomic_path(output) as folder, write_beir(folder, ["test"]) as collection:
+        for docid, text in built.documents.items():
+            collection.document(docid, text)
+        for qid, text in built.queries.items():
+            collection.query(qid, text)
+            collection.judgement("test", qid, qid)

@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_dupmae.data.msmarco import join_titles
 from pyserini_dupmae.experiments import prepare
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import make_parser, positive_int, run_command
@@ -58,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     log.show()
     if options.kind == "topics":
         qrels = options.qrels or prepare.pyserini_qrels(options.pyserini_qrels)
-        prepare.write_topics(options.topics, qrels, options.output, judged_only=options.judged_only)
+        prepare.write_topic_set(options.topics, qrels, options.output, judged_only=options.judged_only)
     elif options.kind == "unpack":
         prepare.unpack(options.archive, options.folder, options.output, md5=options.md5)
     elif options.kind == "titles":
-        prepare.join_titles(options.passages, options.titles, options.output)
+        join_titles(options.passages, options.titles, options.output)
     else:
         prepare.write_docstrings(options.output, queries=options.queries, documents=options.documents)
 

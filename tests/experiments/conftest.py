@@ -22,8 +22,7 @@ def _call(main: Callable[[list[str]], None]) -> Command:
             try:
                 main([str(argument) for argument in arguments])
             except SystemExit as end:
-                assert isinstance(end.code, int)
-                status = end.code
+                status = int(end.code or 0)
         return status, printed.getvalue()
 
     return call

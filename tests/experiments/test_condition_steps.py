@@ -83,7 +83,7 @@ def test_the_ablation_shares_one_encoding(shipped: Catalogue, data: Path) -> Non
 
 
 def test_what_decides_a_step(shipped: Catalogue, data: Path) -> None:
-    """A search depends on the index, the store behind it, the topics and the model; not on where they or the work lie."""
+    """A search depends on the index, the store behind it, the topics and the model; not on where they lie."""
     steps = {step.title: step for step in _plan("msmarco-v1-passage.ot768", shipped, data).steps}
     assert steps["search dev"].inputs.keys() == {"index", "topics", "store-0"}
     assert steps["search dev"].settings["--encoder"] == "MODELS/dupmae-ot768"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.experiments.prepare import join_titles, unpack, write_docstrings, write_topics
+from pyserini_dupmae.experiments.prepare import unpack, write_docstrings, write_topic_set
 from pyserini_dupmae.util.errors import UserError
 
 
@@ -18,7 +18,7 @@ def test_topics_of_a_beir_split_are_those_that_are_judged(tmp_path: Path) -> Non
     queries, qrels = tmp_path / "queries.jsonl", tmp_path / "dev.tsv"
     queries.write_text("".join(json.dumps({"_id": f"q{i}", "text": f"query\tnumber {i}"}) + "\n" for i in range(3)))
     qrels.write_text("query-id\tcorpus-id\tscore\nq2\td1\t2\nq0\td2\t0\n")
-    write_topics(str(queries), str(qrels), tmp_path / "out", judged_only=True)
+    write_topic_set(str(queries), str(qrels), tmp_path / "out", judged_only=True)
     assert (tmp_path / "out" / "topics.tsv").read_text() == "q0\tquery number 0\nq2\tquery number 2\n"
     assert (tmp_path / "out" / "qrels.txt").read_text() == "q2 0 d1 2\nq0 0 d2 0\n"
 
@@ -27,11 +27,11 @@ def test_queries_without_judgements_stay(tmp_path: Path) -> None:
     queries, qrels = tmp_path / "queries.tsv.gz", tmp_path / "qrels.txt"
     queries.write_bytes(gzip.compress(b"19335\tanthropology definition\n47923\taxon terminals\n"))
     qrels.write_text("19335 Q0 1017759 0\n19335 Q0 1082489 3\n")
-    write_topics(str(queries), str(qrels), tmp_path / "out")
+    write_topic_set(str(queries), str(qrels), tmp_path / "out")
     assert (tmp_path / "out" / "topics.tsv").read_text() == "19335\tanthropology definition\n47923\taxon terminals\n"
     qrels.write_text("1 0 2 1\n")
     with pytest.raises(UserError, match=r"none of the queries of .* is judged"):
-        write_topics(str(queries), str(qrels), tmp_path / "none")
+        write_topic_set(str(queries), str(qrels), tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -54,17 +54,6 @@ def test_unpacking_checks_the_checksum(tmp_path: Path) -> None:
     archive.write_bytes(b"PK no more")
     with pytest.raises(UserError, match="is damaged"):
         unpack(archive, "cqadupstack/unix", out)
-
-
-def test_titles_are_joined_in_the_order_of_the_passages(tmp_path: Path) -> None:
-    passages, titles, output = tmp_path / "para.txt", tmp_path / "para.title.txt", tmp_path / "corpus.tsv"
-    passages.write_text("2\tsecond text\n10\ttenth text\n1\tfirst text\n")
-    titles.write_text("1\tFirst\n2\tSecond\n")
-    join_titles(passages, titles, output)
-    assert output.read_text() == "2\tSecond\tsecond text\n10\t\ttenth text\n1\tFirst\tfirst text\n"
-    titles.write_text("1 First\n")
-    with pytest.raises(UserError, match=r"para\.title\.txt:1: expected an id, a tab and a text"):
-        join_titles(passages, titles, output)
 
 
 def test_docstrings_with_a_limit_keep_every_answer(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_mistakes_name_the_line(recipe: Path, before: str, after: str, line: int
     [
         ("mine.yml", {}, "there is no recipe 'mine.yml'; give a file, or one of "),
         ("mine.yaml", {"sead": "1"}, "has no 'sead', but seed, sizes, stem, extra, base, given"),
-        ("mine.yaml", {"stem": "gone"}, "the recipe's input given is not there: gone.txt; give it with --set given=PATH"),
+        ("mine.yaml", {"stem": "gone"}, "input given is not there: gone.txt; give it with --set given=PATH"),
         ("mine.yaml", {"sizes": "[1"}, "--set sizes=[1: the value is not YAML"),
         ("mine.yaml", {"base": "package:no_such/model"}, "pip install no-such"),
     ],

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from pyserini_dupmae.experiments.catalogue import read_catalogue
 from pyserini_dupmae.report import duels, overview, svg, swept
 from pyserini_dupmae.report.axes import linear, logarithmic, ticks
 from pyserini_dupmae.report.blocks import Deltas
 from pyserini_dupmae.report.published import published
 from pyserini_dupmae.report.systems import Systems
-from pyserini_dupmae.experiments.catalogue import read_catalogue
 from pyserini_dupmae.util.errors import UserError
 
 

@@ -19,7 +19,7 @@ from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.encode.__main__ import main as encode
 from pyserini_dupmae.evaluation.measures import mean, measure
 from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult
-from pyserini_dupmae.experiments.prepare import QRELS, TOPICS, write_topics
+from pyserini_dupmae.experiments.prepare import QRELS, TOPICS, write_topic_set
 from pyserini_dupmae.experiments.recipes import METRICS, MODES
 from pyserini_dupmae.search.__main__ import main as search
 from pyserini_dupmae.util.command import positive_int, run_command
@@ -83,7 +83,7 @@ def model(options: argparse.Namespace) -> list[str]:
 def measure_on(source: JudgedCollection, index: Path, options: argparse.Namespace) -> None:
     """Write the runs and the results of one collection."""
     prepared = options.output / "topics" / label(source)
-    write_topics(str(source.topics or source.qrels), str(source.qrels), prepared, judged_only=True)
+    write_topic_set(str(source.topics or source.qrels), str(source.qrels), prepared, judged_only=True)
     qrels = read_qrels(prepared / QRELS)
     name = options.name or Path(options.encoder).name
     for mode in MODES:
