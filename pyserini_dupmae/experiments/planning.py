@@ -1,4 +1,4 @@
-"""From commands that refer to things by name to steps; what would be done of them; a lock on the folder they work in."""
+"""Steps from commands that refer to things by name; what would be done of them; a lock on their folder."""
 
 from __future__ import annotations
 

@@ -56,6 +56,7 @@ def test_unpacking_checks_the_checksum(tmp_path: Path) -> None:
         unpack(archive, "cqadupstack/unix", out)
 
 
+@pytest.mark.slow
 def test_docstrings_with_a_limit_keep_every_answer(tmp_path: Path) -> None:
     write_docstrings(tmp_path / "out", queries=30, documents=200)
     corpus = [json.loads(line) for line in (tmp_path / "out" / "corpus.jsonl").read_text().splitlines()]
