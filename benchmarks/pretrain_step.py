@@ -22,9 +22,10 @@ from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
 from pyserini_dupmae.modeling.equations import max_pool
-from pyserini_dupmae.training.pretrain.backbone import transform
+from pyserini_dupmae.modeling.masked_lm import transform
+from pyserini_dupmae.modeling.vocabulary import ordinary_positions
 from pyserini_dupmae.training.pretrain.collator import NOT_PREDICTED, PretrainCollator, Specials, Text
-from pyserini_dupmae.training.pretrain.objective import Batch, Encoded, PretrainModel, ordinary_positions
+from pyserini_dupmae.training.pretrain.objective import Batch, Encoded, PretrainModel
 from pyserini_dupmae.training.pretrain.settings import PRESETS
 
 SPECIALS = Specials(cls=101, sep=102, pad=0, mask=103)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PretrainedConfig
 
 from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, POOLINGS
+from pyserini_dupmae.modeling.masked_lm import position_limit
 
 OT_HEADS = ("mlm", "linear")
 OT_INPUTS = ("hidden", "hidden+token")
@@ -88,10 +89,7 @@ class DupMAEConfig(PretrainedConfig):
     def check_length(self, name: str, value: int) -> int:
         """``value``, a number of tokens called ``name``, if the encoder takes as many; else ValueError."""
         _positive(name, value)
-        # Positions of these start behind the padding id, so fewer tokens fit than the table has rows.
-        shifted = self.encoder.model_type in ("mpnet", "roberta", "xlm-roberta")
-        offset = (self.encoder.pad_token_id or 0) + 1 if shifted else 0
-        limit = self.encoder.max_position_embeddings - offset
+        limit = position_limit(self.encoder)
         if not 2 <= value <= limit:
             raise ValueError(f"{name} is {value}, but the encoder takes 2 to {limit} tokens")
         return value

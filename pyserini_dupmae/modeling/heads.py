@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
+from pyserini_dupmae.modeling.masked_lm import head_activation
 
 
 class LinearHead(nn.Module):
@@ -31,7 +32,7 @@ class MaskedLMHead(LinearHead):
         super().__init__(config)
         encoder = config.encoder
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.activation = ACT2FN[getattr(encoder, "hidden_act", None) or encoder.activation]
+        self.activation = ACT2FN[head_activation(encoder)]
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=getattr(encoder, "layer_norm_eps", 1e-12))
         self.output = nn.Linear(config.hidden_size, config.vocab_size)
 

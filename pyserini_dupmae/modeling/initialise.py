@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -15,32 +18,117 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.heads import TokenHead
 from pyserini_dupmae.modeling.lexical import document_frequencies, set_lexical_head
-from pyserini_dupmae.modeling.loading import is_dupmae_folder, load_model, no_model, quiet_transformers
+from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
+from pyserini_dupmae.modeling.masked_lm import MASKED_LM_HEADS, PRETRAINING_WEIGHTS
 from pyserini_dupmae.modeling.model import NEW_DENSE_SCALE, DupMAEModel
 from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.log import logger
 
-
-class HeadNames(NamedTuple):
-    """Where a type of masked-LM model keeps the two layers before its decoder."""
-
-    dense: str
-    layer_norm: str
-
-
-_ROBERTA = HeadNames("lm_head.dense", "lm_head.layer_norm")
 # Measured with all-MiniLM-L6-v2: at 2, Eq. 12 has a higher nDCG@10 than either part, on docstrings and on Cranfield.
 NEW_HEAD_SCALE = 2.0
 DEFAULT_CLS_DIM = 384  # the paper's
-PRETRAINED = "pretrain.safetensors"  # what pre-training saves beside the encoder, W^O among it where it is a matrix
 
-MASKED_LM_HEADS = {
-    "bert": HeadNames("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
-    "distilbert": HeadNames("vocab_transform", "vocab_layer_norm"),
-    "mpnet": _ROBERTA,
-    "roberta": _ROBERTA,
-    "xlm-roberta": _ROBERTA,
-}
+
+@dataclass(frozen=True)
+class InitResult:
+    """The folder of a new model, and how many ``parameters`` it has."""
+
+    folder: Path
+    parameters: int
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.parameters:,} parameters"
+
+
+def init(
+    source: str | os.PathLike,
+    *,
+    output: str | os.PathLike,
+    overwrite: bool = False,
+    cls_dim: int | None = None,
+    top_k: int | None = None,
+    ot_head: str | None = None,
+    ot_input: str | None = None,
+    texts: Iterable[str] = (),
+    activation: str | None = None,
+    pooling: str | None = None,
+    dense_norm: str | None = None,
+    dense_scale: float | None = None,
+    sep_is_ordinary: bool | None = None,
+    query_max_length: int | None = None,
+    doc_max_length: int | None = None,
+    ot_scale: float = 1.0,
+    ot_threshold: float = 0.0,
+    dtype: str = "float32",
+    seed: int = 0,
+) -> InitResult:
+    """Write a DupMAE model made from a BERT-family checkpoint, or from another DupMAE model.
+
+    For example::
+
+        import pyserini_dupmae.api as dupmae
+
+        dupmae.init("bert-base-uncased", output="MODEL", cls_dim=384, top_k=384)
+
+    It is a starting point: the log says what the checkpoint lacks and what was made in its place, which wants training.
+    A setting that is None has the default of `DupMAEConfig`, or what a DupMAE model has already.
+
+    Args:
+        source: a folder, or a name on the Hugging Face Hub.
+        output: the folder to write to.
+        overwrite: replace the folder if it exists.
+        cls_dim: d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder).
+        top_k: k of Eq. 11, the entries of mu kept for a document.
+        ot_head: W^O of Eq. 6, ``"mlm"`` or ``"linear"``.
+        ot_input: what W^O reads: ``"hidden"``, or ``"hidden+token"`` for a head that begins as word matching.
+        texts: with ``ot_input="hidden+token"``, those in which document frequencies are counted.
+        activation: over mu, ``"relu"``, ``"log1p_relu"`` or ``"none"``.
+        pooling: what W^cls reduces, the hidden state of [CLS] (``"cls"``) or the mean over all tokens (``"mean"``).
+        dense_norm: ``"none"``, or ``"l2"`` for a learned scale times the cosine.
+        dense_scale: what that scale begins with (default: 20).
+        sep_is_ordinary: whether [SEP] counts in mu.
+        query_max_length, doc_max_length: tokens of a query and of a document, special tokens included.
+        ot_scale, ot_threshold: logits l of W^O become ``ot_scale * (l - ot_threshold)``.
+        dtype: of the file of weights: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        seed: of W^cls where it cuts the hidden states.
+
+    Raises:
+        UserError: there is no such checkpoint, it is of a type or in a format that cannot be used, a setting is out of
+            range, or the output folder exists or cannot be written.
+    """
+    folder = Path(output)
+    if folder.exists() and not overwrite:
+        raise UserError(f"{folder} exists; give another --output, or --overwrite to replace it")
+    if dtype not in DTYPES:
+        raise UserError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
+    model = initialise(
+        str(source),
+        seed,
+        cls_dim,
+        dense_scale,
+        texts,
+        top_k=top_k,
+        ot_head=ot_head,
+        ot_input=ot_input,
+        activation=activation,
+        pooling=pooling,
+        dense_norm=dense_norm,
+        sep_is_ordinary=sep_is_ordinary,
+        query_max_length=query_max_length,
+        doc_max_length=doc_max_length,
+    )
+    if (ot_scale, ot_threshold) != (1.0, 0.0):
+        scale_weights(model, ot_scale, ot_threshold)
+    model.to(DTYPES[dtype])
+    try:
+        with atomic_path(folder) as temporary, quiet_transformers():
+            model.save_pretrained(temporary)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"cannot write {folder}: {error.strerror or error}; give another --output") from None
+    return InitResult(folder, sum(parameter.numel() for parameter in model.parameters()))
 
 
 def initialise(
@@ -51,9 +139,9 @@ def initialise(
     texts: Iterable[str] = (),
     **settings: Any,
 ) -> DupMAEModel:
-    """Make a DupMAE model from the checkpoint ``source``, a folder or a name on the Hugging Face Hub.
+    """A DupMAE model made from the checkpoint ``source``, a folder or a name on the Hugging Face Hub.
 
-    What the checkpoint lacks is initialised and said on the log; ``seed`` decides W^cls where it cuts the [CLS].
+    The log says what the checkpoint lacks and how it was initialised; ``seed`` decides W^cls where it cuts the [CLS].
     ``source`` may be a DupMAE model already: then the settings given take the place of its own.
 
     Args:
@@ -80,7 +168,7 @@ def initialise(
     if isinstance(model.ot_head, TokenHead):
         _set_token_head(model, tokenizer, texts)
     elif config.ot_head == "linear":
-        _set_linear_head(model, Path(source) / PRETRAINED)
+        _set_linear_head(model, Path(source) / PRETRAINING_WEIGHTS)
     elif missing:
         _set_new_head(model, missing)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,10 @@ from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.equations import activate, max_pool, pool_tokens, reduce_cls, scaled_unit, sparsify
 from pyserini_dupmae.modeling.heads import make_head
 from pyserini_dupmae.modeling.linear import FastLinear
-from pyserini_dupmae.modeling.pooling import pooled_logits
+from pyserini_dupmae.modeling.vocabulary import ordinary_tokens, pooled_logits
+
+MaxPool = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""`pooled_logits`, or another with the same arguments and result."""
 
 # Measured with all-MiniLM-L6-v2: between 15 and 30 its cosine and a bag of words add up to more than either part.
 NEW_DENSE_SCALE = 20.0
@@ -97,10 +101,9 @@ class DupMAEModel(PreTrainedModel):
 
     def ordinary_tokens(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Which positions count in Eq. 7: (B, L) bool, false at [CLS], padding and, by default, [SEP]."""
-        ordinary = attention_mask.bool() & (input_ids != self.config.cls_token_id)
-        if not self.config.sep_is_ordinary:
-            ordinary &= input_ids != self.config.sep_token_id
-        return ordinary
+        config = self.config
+        special = (config.cls_token_id,) if config.sep_is_ordinary else (config.cls_token_id, config.sep_token_id)
+        return ordinary_tokens(input_ids, attention_mask, special)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> DupMAEOutput:
         """Both representations of a batch, by the equations, differentiable; ``input_ids`` (B, L)."""
@@ -115,12 +118,17 @@ class DupMAEModel(PreTrainedModel):
     @torch.inference_mode()
     def represent(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives, (B, d') and (B, |V|), without the logits of the batch and without gradients."""
+        dense, mu = self.pooled(input_ids, attention_mask, pooled_logits)
+        return dense, activate(mu, self.config.activation)
+
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor, pool: MaxPool) -> tuple[Tensor, Tensor]:
+        """The dense part (B, d'), and mu (B, |V|) before its activation, by a ``pool`` that needs no logits."""
         with FastLinear():
             hidden = self.hidden_states(input_ids, attention_mask)
             transformed = self.ot_head.transform(hidden, self.token_embeddings(input_ids))
         output = self.ot_head.output
-        mu = pooled_logits(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
-        return self.reduce(hidden, attention_mask), activate(self.known(mu), self.config.activation)
+        mu = pool(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
+        return self.reduce(hidden, attention_mask), self.known(mu)
 
     def token_embeddings(self, input_ids: Tensor) -> Tensor | None:
         """The input embeddings (B, L, d) of the words ``input_ids`` (B, L) where the head reads them, else None."""

@@ -1,11 +1,14 @@
-"""What the command lines of pre-training and fine-tuning share."""
+"""The Trainer's options, by name from Python and as options of a command."""
 
 from __future__ import annotations
 
+import copy
+import os
 import sys
 from argparse import Namespace, _ArgumentGroup
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -20,7 +23,7 @@ OF_TRAINER += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
 
 @dataclass
 class RunArguments(TrainingArguments):
-    """The Trainer's options, with the defaults that all commands share."""
+    """The Trainer's options, with the defaults that all training shares."""
 
     weight_decay: float = field(default=0.01, metadata={"help": "weight decay of AdamW"})
     warmup_steps: float = field(default=0.1, metadata={"help": "warm-up: steps, or below 1 a fraction of the run"})
@@ -31,6 +34,36 @@ class RunArguments(TrainingArguments):
     remove_unused_columns: bool = field(default=False, metadata={"help": "has no meaning here"})
     ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "all parameters are used"})
     dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
+
+
+def arguments_for(
+    kind: type[RunArguments],
+    output: str | os.PathLike,
+    ready: TrainingArguments | None,
+    options: Mapping[str, Any],
+) -> TrainingArguments:
+    """What the Trainer is given for a run into ``output``: a copy of ``ready``, or a ``kind`` with ``options``.
+
+    Raises:
+        UserError: the Trainer has no such option or refuses its value, or both ``ready`` and ``options`` are given.
+    """
+    if ready is not None:
+        if options:
+            raise UserError(f"set {', '.join(options)} in the arguments object that is given, not beside it")
+        ready = copy.copy(ready)  # the run changes some of them
+        ready.output_dir = str(output)
+        return ready
+    known = [item.name for item in fields(kind) if item.init]
+    for name in options:
+        if name not in known or name == "output_dir":
+            close = get_close_matches(name, known, 1)
+            raise UserError(f"there is no option {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    try:
+        made = kind(output_dir=str(output), **options)
+    except (TypeError, ValueError, ImportError, RuntimeError) as error:
+        raise UserError(first_line(error)) from None
+    _require_a_process_a_gpu(made)
+    return made
 
 
 def make_parser(kind: type[RunArguments], command: str, description: str) -> tuple[HfArgumentParser, _ArgumentGroup]:
@@ -55,8 +88,12 @@ def parse(parser: HfArgumentParser, argv: Sequence[str] | None) -> tuple[Any, Na
         training, options = parser.parse_args_into_dataclasses(args=list(sys.argv[1:] if argv is None else argv))
     except (ValueError, ImportError, RuntimeError) as error:
         raise UserError(first_line(error)) from None
+    _require_a_process_a_gpu(training)
+    return training, options
+
+
+def _require_a_process_a_gpu(training: TrainingArguments) -> None:
     if training.n_gpu > 1:
         raise UserError(
             f"{training.n_gpu} GPUs for one process; start with torchrun --nproc_per_node {training.n_gpu} -m"
         )
-    return training, options

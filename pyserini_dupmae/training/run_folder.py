@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,43 +19,71 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import remove, write_json
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.resume import begun_with, difference
 
 RUN = "run.json"
 """In the output folder: what the run was started with."""
 
 
-class Run:
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training run did.
+
+    Args:
+        folder: the output folder, which holds the model.
+        steps: optimiser steps of the run, those before an interruption among them.
+        best_step: the step whose checkpoint is the model, where the best was looked for.
+        metrics: the last evaluation, by the Trainer's names (``eval_...``); empty without data to evaluate on.
+        seconds: how long this call took.
+    """
+
+    folder: Path
+    steps: int
+    best_step: int | None
+    metrics: dict[str, float]
+    seconds: float
+
+    def __str__(self) -> str:
+        found = [f"{name} {value:.4f}" for name, value in self.metrics.items() if name != "epoch"]
+        return ", ".join([f"{self.folder}: {self.steps} steps in {self.seconds:.0f} s", *found])
+
+
+class TrainingRun:
     """A run from its start, or from its last checkpoint, to its end.
 
     Args:
         training: the Trainer's options, with ``output_dir``.
-        options: the command's own, with ``resume`` and ``overwrite``.
         started_with: what decides the run's steps; resuming with anything else would be another run.
-        result: the name of the record in the output folder, which is written last.
+        record: the name of the record in the output folder, which is written last.
+        resume: go on from the last complete checkpoint, if there is one.
+        overwrite: delete what an earlier run left in the folder.
         keep: names of what may lie in the output folder in any case.
 
     Raises:
-        UserError: the folder holds something that would be lost, or a run with other options.
+        UserError: the folder holds something that would be lost, or a run with other settings.
     """
 
     def __init__(
         self,
         training: TrainingArguments,
-        options: Namespace,
-        started_with: dict[str, Any],
-        result: str,
+        started_with: Mapping[str, Any],
+        record: str,
+        *,
+        resume: bool,
+        overwrite: bool,
         keep: tuple[str, ...] = (),
     ):
         self.output = Path(training.output_dir)
-        self.started_with, self.result = started_with, result
+        self.started_with, self.record = dict(started_with), record
+        self._start = time.monotonic()
         with training.main_process_first(desc="looking at the output folder"):
-            self.resumed = resume_from(self.output, started_with, options.resume, options.overwrite, keep)
+            self.resumed = resume_from(self.output, started_with, resume, overwrite, keep)
         set_seed(training.seed)
 
     def complete(
         self, make_trainer: Callable[[], Trainer], evaluates: bool, libraries: Sequence[ModuleType] = ()
-    ) -> bool:
-        """Train, evaluate, save the model and write the record; whether this process speaks for all.
+    ) -> TrainingResult:
+        """Train, evaluate, save the model and write the record.
 
         The record names the versions of ``libraries``, beside those of torch and transformers.
 
@@ -70,22 +99,23 @@ class Run:
         trainer.train(resume_from_checkpoint=str(self.resumed) if self.resumed else None)
         metrics = trainer.evaluate() if evaluates else {}
         trainer.save_model()
+        state = trainer.state
         if trainer.is_world_process_zero():
-            state = trainer.state
             record = {"run": self.started_with, "steps": state.global_step, "best_step": state.best_global_step}
             record |= {"metrics": metrics, "history": state.log_history}
             record |= {library.__name__: library.__version__ for library in (torch, transformers, *libraries)}
-            write_json(self.output / self.result, record)
-        return trainer.is_world_process_zero()
+            write_json(self.output / self.record, record)
+        seconds = time.monotonic() - self._start
+        return TrainingResult(self.output, state.global_step, state.best_global_step, metrics, seconds)
 
 
 def resume_from(
-    output: Path, started_with: dict[str, Any], resume: bool, overwrite: bool, keep: tuple[str, ...] = ()
+    output: Path, started_with: Mapping[str, Any], resume: bool, overwrite: bool, keep: tuple[str, ...] = ()
 ) -> Path | None:
     """The checkpoint to go on from, None to start anew; files named in ``keep`` may lie there in any case.
 
     Raises:
-        UserError: the folder holds something that would be lost, or a run with other options.
+        UserError: the folder holds something that would be lost, or a run with other settings.
     """
     present = [path for path in output.glob("*") if path.name not in (RUN, *keep)]
     if not resume:
@@ -100,13 +130,16 @@ def resume_from(
         return None
     found = last_checkpoint(output)
     if found is not None:
-        before = json.loads((output / RUN).read_text(encoding="utf-8"))
-        for name, value in started_with.items():
-            if before.get(name) != value:
-                raise UserError(
-                    f"the run in {output} has {name} {before.get(name)!r}, but this command {value!r}; give the "
-                    "options it was started with, or --overwrite instead of --resume to start anew"
-                )
+        anew = "give --overwrite instead of --resume to start anew"
+        begun = begun_with(output / RUN, anew)
+        if begun is None:
+            raise UserError(f"{output} has checkpoints, but no {RUN} that says what of; {anew}")
+        name = difference(begun, started_with)
+        if name is not None:
+            raise UserError(
+                f"the run in {output} has {name} {begun.get(name)!r}, but this command {started_with[name]!r}; give "
+                f"the options it was started with, or {anew}"
+            )
     return found
 
 

@@ -54,9 +54,18 @@ def add_options(group: argparse._ArgumentGroup, kind: type[Settings]) -> None:
         )
 
 
-def from_options(options: argparse.Namespace, presets: Mapping[str, Kind]) -> Kind:
-    """The preset that ``options`` name, with the fields given beside it changed; raises `UserError`."""
-    preset = presets[options.preset]
-    return replace(
-        preset, **{item.name: getattr(options, item.name) for item in fields(preset) if item.name in options}
-    )
+def given(options: argparse.Namespace, kind: type[Settings]) -> dict[str, Any]:
+    """The fields of ``kind`` that were given on the command line."""
+    return {item.name: getattr(options, item.name) for item in fields(kind) if item.name in options}
+
+
+def settings_from(presets: Mapping[str, Kind], preset: str, options: dict[str, Any]) -> Kind:
+    """The preset of that name, with the fields that ``options`` name taken out of there and changed.
+
+    Raises:
+        UserError: there is no such preset, or a value is out of range.
+    """
+    if preset not in presets:
+        raise UserError(f"preset must be one of {', '.join(presets)}, got {preset!r}")
+    names = [item.name for item in fields(presets[preset]) if item.name in options]
+    return replace(presets[preset], **{name: options.pop(name) for name in names})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoTokenizer, BertForMaskedLM
 
+from pyserini_dupmae.util.log import logger
 from tests.helpers import tiny_bert
 
 
@@ -32,3 +34,12 @@ def masked_lm_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
 def steady_lm_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A masked LM without dropout, whose steps depend on the batch alone."""
     return save_masked_lm(tmp_path_factory.mktemp("lm") / "steady", tiny_model_dir, 0.0)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What the package logs, also where a command shows it."""
+    logger.addHandler(caplog.handler)
+    with caplog.at_level("INFO", logger.name):
+        yield caplog
+    logger.removeHandler(caplog.handler)

@@ -15,7 +15,6 @@ import numpy as np
 
 from pyserini_dupmae.data.corpus import hash64
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.lazy import require
 
 BATCH = 10_000
 TEXTS, DOCIDS = "texts.arrow", "docids.arrow"
@@ -39,7 +38,7 @@ class Documents:
 
     def docid(self, row: int) -> str:
         """The docid of a row."""
-        return str(self._docids[row].as_py())
+        return self._docids[row].as_py()
 
     def row(self, docid: str) -> int:
         """The row of a docid; raises `KeyError` when there is none."""
@@ -58,7 +57,7 @@ class Documents:
         same = arrow.compute.equal(found, arrow.array(docids, arrow.large_string()))
         return np.where(same.to_numpy(zero_copy_only=False), rows, -1)
 
-    def texts(self, rows: Iterable[int] | np.ndarray) -> list[str]:
+    def texts(self, rows: Sequence[int]) -> list[str]:
         """The texts of ``rows``, each its title, when it has one, a space and its body."""
         return [self._texts[row // BATCH][row % BATCH].as_py() for row in map(int, rows)]
 
@@ -70,10 +69,11 @@ def write_documents(documents: Iterable[tuple[str, str]], folder: Path) -> None:
         UserError: there is no document, or a docid occurs twice.
     """
     arrow = _pyarrow()
-    string, remaining, docids = arrow.large_string(), iter(documents), []
+    string, documents = arrow.large_string(), iter(documents)
+    docids = []
     schema = arrow.schema([("text", string)])
     with arrow.OSFile(str(folder / TEXTS), "wb") as sink, arrow.ipc.new_file(sink, schema) as writer:
-        while group := list(islice(remaining, BATCH)):
+        while group := list(islice(documents, BATCH)):
             writer.write_batch(arrow.record_batch([arrow.array([text for _, text in group], string)], schema=schema))
             docids.append(arrow.array([docid for docid, _ in group], string))
     if not docids:
@@ -102,5 +102,9 @@ def _read(path: Path) -> list[Any]:
 
 
 def _pyarrow() -> Any:
-    require("pyarrow.compute", "training data", "pyarrow")  # which is an attribute of pyarrow from then on
-    return require("pyarrow", "training data", "pyarrow")
+    try:
+        import pyarrow
+        import pyarrow.compute
+    except ImportError:
+        raise UserError("training data needs pyarrow; install it with: pip install pyarrow") from None
+    return pyarrow

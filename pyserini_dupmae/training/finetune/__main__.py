@@ -10,12 +10,82 @@ command with ``--resume`` goes on after an interruption. Every option of the Hug
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
-from pyserini_dupmae.training.finetune.command import main
+from transformers import HfArgumentParser
+
+from pyserini_dupmae.training.arguments import make_parser, parse
+from pyserini_dupmae.training.data import SOURCE_HELP
+from pyserini_dupmae.training.finetune.run import FinetuneArguments, finetune
+from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES, FinetuneSettings
+from pyserini_dupmae.training.settings import add_options, given
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.files import user_cache
 
-if __name__ == "__main__":
+
+def parser() -> HfArgumentParser:
+    """The command's options."""
+    made, run = make_parser(FinetuneArguments, "finetune", "Fine-tune a DupMAE model.")
+    run.add_argument("--stage", type=int, choices=STAGES, required=True, help="Eq. 13, 14 or 15")
+    run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a DupMAE model: folder or name")
+    run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    run.add_argument(
+        "--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined negatives, a file a source"
+    )
+    run.add_argument(
+        "--scores", nargs="+", type=Path, default=[], metavar="FILE", help="the teacher's scores, a file a source"
+    )
+    run.add_argument("--dev", metavar="SOURCE", help="queries and documents to search every --eval_steps")
+    run.add_argument("--dev-queries", type=positive_int, default=500, help="queries taken of it, at random")
+    run.add_argument(
+        "--dev-documents",
+        type=positive_int,
+        default=10_000,
+        help="documents they are searched among: the relevant ones, and others at random",
+    )
+    run.add_argument(
+        "--grad-cache",
+        type=positive_int,
+        metavar="QUERIES",
+        help="queries in memory at a time; without it those of the whole batch",
+    )
+    run.add_argument(
+        "--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"
+    )
+    group = made.add_argument_group("the objective (docs/finetuning.md)")
+    group.add_argument("--preset", choices=PRESETS, default="default", help="defaults of the options below")
+    add_options(group, FinetuneSettings)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
         log.show()
+    training, options = parse(parser(), argv)
+    done = finetune(
+        stage=options.stage,
+        model=options.source,
+        data=options.data,
+        output=training.output_dir,
+        negatives=options.negatives,
+        scores=options.scores,
+        dev=options.dev,
+        dev_queries=options.dev_queries,
+        dev_documents=options.dev_documents,
+        grad_cache=options.grad_cache,
+        cache=options.cache,
+        preset=options.preset,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        arguments=training,
+        **given(options, FinetuneSettings),
+    )
+    log.logger.info("%s", done)
+    log.logger.info("done; next: python -m pyserini_dupmae.encode ... encoder --encoder %s", done.folder)
+
+
+if __name__ == "__main__":
     run_command(main)

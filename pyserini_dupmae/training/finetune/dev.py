@@ -15,7 +15,7 @@ from pyserini_dupmae.evaluation import Run, mean, measure
 from pyserini_dupmae.modeling.equations import sparsify
 from pyserini_dupmae.training.data import TrainingSet
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented, Texts
-from pyserini_dupmae.training.finetune.scores import score
+from pyserini_dupmae.training.finetune.objective import score
 
 METRICS = {"mrr@10": "RR@10", "ndcg@10": "nDCG@10"}
 MODES = {"cls": "cls", "ot": "ot", "hybrid": "sum"}

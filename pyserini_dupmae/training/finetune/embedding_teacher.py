@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.lazy import require
 
 
 class EmbeddingTeacher:
@@ -23,14 +24,9 @@ class EmbeddingTeacher:
     """
 
     def __init__(self, name: str, dim: int, device: torch.device):
+        library = require("sentence_transformers", "--embedding-teacher", "sentence-transformers")
         try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError:
-            raise UserError(
-                "--embedding-teacher needs sentence-transformers: pip install sentence-transformers"
-            ) from None
-        try:
-            self.model = SentenceTransformer(name, device=str(device)).eval().requires_grad_(False)
+            self.model = library.SentenceTransformer(name, device=str(device)).eval().requires_grad_(False)
         except (OSError, ValueError) as error:
             raise UserError(f"cannot load the embedding teacher {name!r}: {first_line(error)}") from None
         width = self.embed([""]).shape[1]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from pyserini_dupmae.modeling.equations import activate, sparsify
-from pyserini_dupmae.modeling.linear import FastLinear, recomputed_alike
+from pyserini_dupmae.modeling.linear import recomputed_alike
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.training.kernels import vocabulary_max_pool
 
@@ -45,16 +45,8 @@ class FinetuneModel(nn.Module):
 
     def represent(self, texts: Texts) -> tuple[Tensor, Tensor]:
         """The reduced [CLS] (B, d') and mu (B, |V|) of texts, as `DupMAEModel.forward`, in float32."""
-        model = self.dupmae
-        with FastLinear():
-            hidden = model.hidden_states(texts["input_ids"], texts["attention_mask"])
-            transformed = model.ot_head.transform(hidden, model.token_embeddings(texts["input_ids"]))
-        output = model.ot_head.output
-        ordinary = model.ordinary_tokens(texts["input_ids"], texts["attention_mask"])
-        mu = vocabulary_max_pool(transformed, ordinary, output.weight, output.bias)
-        return model.reduce(hidden, texts["attention_mask"]).float(), activate(
-            model.known(mu.float()), self.config.activation
-        )
+        cls, mu = self.dupmae.pooled(texts["input_ids"], texts["attention_mask"], vocabulary_max_pool)
+        return cls.float(), activate(mu.float(), self.config.activation)
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""

@@ -1,16 +1,39 @@
-"""The loss of a step, from the representations of all processes' texts."""
+"""The scores of a batch (Eq. 12), and the loss of a step from them: which losses a stage has, and their weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pyserini_dupmae.training.finetune.losses import DISTILLATION, SPARSITY, contrastive, cosine_distance
 from pyserini_dupmae.training.finetune.model import Represented
-from pyserini_dupmae.training.finetune.scores import document_bags, score
 from pyserini_dupmae.training.finetune.settings import FinetuneSettings
+
+
+class Scores(NamedTuple):
+    """``cls`` and ``ot`` (Q, D): the two inner products of Eq. 12."""
+
+    cls: Tensor
+    ot: Tensor
+
+    @property
+    def sum(self) -> Tensor:
+        """Eq. 12: (Q, D)."""
+        return self.cls + self.ot
+
+
+def score(batch: Represented) -> Scores:
+    """The scores of every query for every document, as `pyserini_dupmae.modeling.equations.relevance` defines them."""
+    return Scores(batch.query_cls @ batch.doc_cls.T, batch.query_mu @ document_bags(batch).T)
+
+
+def document_bags(batch: Represented) -> Tensor:
+    """The documents' top-k weights as rows of the vocabulary: (D, |V|)."""
+    empty = batch.weights.new_zeros(len(batch.weights), batch.query_mu.shape[1])
+    return empty.scatter(1, batch.token_ids, batch.weights)
 
 
 @dataclass

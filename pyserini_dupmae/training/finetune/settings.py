@@ -1,4 +1,4 @@
-"""What fine-tuning optimises, as data. The command line is made from these fields; see ``docs/finetuning.md``."""
+"""What fine-tuning optimises, as data: the command's options are made from these fields; see ``docs/finetuning.md``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ SPARSITIES = ("none", "flops", "l1")
 
 @dataclass(frozen=True)
 class FinetuneSettings(Settings):
-    """The loss of a step, for all three stages. The defaults are the preset ``paper``.
+    """The loss of a step, for all three stages. Its fields default to the preset ``paper``; the preset that is taken
+    when none is named is ``default``, which differs in the fields that `PRESETS` shows.
 
     Raises:
         UserError: a value is not one of its choices or out of range.

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import Trainer
 from transformers.trainer_utils import SaveStrategy
 
-from pyserini_dupmae.training.finetune import checkpoint
+from pyserini_dupmae.modeling.loading import quiet_transformers
+from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.training.finetune.batches import Tokeniser
 from pyserini_dupmae.training.finetune.dev import DevSet
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
-from pyserini_dupmae.training.finetune.gather import gather, gather_all
 from pyserini_dupmae.training.finetune.grad_cache import Batch, cached_step, pieces
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented
 from pyserini_dupmae.training.finetune.objective import Objective, Targets
@@ -132,14 +133,46 @@ class FinetuneTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         if self.args.should_save:  # one process of all
             model = self.accelerator.unwrap_model(self.model)
-            checkpoint.save_model(model.dupmae, Path(output_dir or self.args.output_dir))
+            save_model(model.dupmae, Path(output_dir or self.args.output_dir))
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
         self.accelerator.wait_for_everyone()  # the state that marks a checkpoint as complete is written after this
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        checkpoint.restore(self.accelerator.unwrap_model(self.model).dupmae, Path(resume_from_checkpoint))
+        restore(self.accelerator.unwrap_model(self.model).dupmae, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """The rows of every process, in the order of ranks; only one's own carry a gradient. Sizes must be equal.
+
+    Every process then computes the loss of the joined batch, and its gradient with respect to its own rows: the sum of
+    these over processes, which is what a loss times the number of processes gives under DDP's mean, is the gradient of
+    the joined batch.
+    """
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return tensor
+    parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, tensor.detach().contiguous())
+    parts[dist.get_rank()] = tensor
+    return torch.cat(parts)
+
+
+def gather_all(batch: Represented) -> Represented:
+    """`gather` each part of ``batch``."""
+    return Represented(*(gather(part) for part in batch))
+
+
+def save_model(model: DupMAEModel, folder: Path) -> None:
+    """Write a DupMAE model and its tokenizer to ``folder``; every command of the package takes it."""
+    with quiet_transformers():
+        model.save_pretrained(folder)
+
+
+def restore(model: DupMAEModel, folder: Path) -> None:
+    """Load the weights that `save_model` wrote to ``folder`` into ``model``."""
+    with quiet_transformers():
+        model.load_state_dict(DupMAEModel.from_pretrained(folder, dtype=next(model.parameters()).dtype).state_dict())

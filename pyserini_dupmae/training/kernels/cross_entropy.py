@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pyserini_dupmae.modeling.linear import linear
-from pyserini_dupmae.training.kernels.blocks import block_size, compute_dtype
+from pyserini_dupmae.modeling.vocabulary import block_size, compute_dtype
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             total = torch.zeros((), dtype=wide, device=hidden.device)
             gradients = _Gradients(wide, hidden, weight, bias) if with_gradients else None
             transposed = matrix.T.contiguous() if with_gradients else None
-            size = block_size(len(matrix), rows.device)
+            size = block_size(len(matrix), rows.device, with_gradient=True)
             for start in range(0, len(rows), size):
                 block = slice(start, start + size)
                 logits = linear(rows[block], matrix).to(wide)  # (n, |V|)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyserini_dupmae.modeling.linear import linear
-from pyserini_dupmae.training.kernels.blocks import block_size, compute_dtype
+from pyserini_dupmae.modeling.vocabulary import block_size, compute_dtype
 
 
 def vocabulary_max_pool(hidden: Tensor, ordinary: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -37,7 +37,7 @@ class _VocabularyMaxPool(torch.autograd.Function):
             rows, matrix = tokens.to(dtype), weight.to(dtype)
             pooled = tokens.new_full((len(counts), len(matrix)), float("-inf"), dtype=dtype)
             best = torch.zeros_like(pooled, dtype=torch.int32)  # row of ``tokens`` that holds the maximum
-            size = block_size(len(rows), rows.device)
+            size = block_size(len(rows), rows.device, with_gradient=True)
             for start in range(0, len(matrix), size):
                 logits = linear(rows, matrix[start : start + size])  # (N, size)
                 first = 0

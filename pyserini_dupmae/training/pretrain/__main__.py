@@ -10,12 +10,62 @@ same command with ``--resume`` goes on after an interruption. Every option of th
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from pyserini_dupmae.training.pretrain.command import main
+from transformers import HfArgumentParser
+
+from pyserini_dupmae.training.arguments import make_parser, parse
+from pyserini_dupmae.training.pretrain.run import PretrainArguments, pretrain
+from pyserini_dupmae.training.pretrain.settings import PRESETS, PretrainSettings
+from pyserini_dupmae.training.pretrain.sources import SOURCE_HELP
+from pyserini_dupmae.training.settings import add_options, given
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.command import positive_int, run_command
 
-if __name__ == "__main__":
+
+def parser() -> HfArgumentParser:
+    """The command's options."""
+    made, run = make_parser(PretrainArguments, "pretrain", "Pre-train an encoder with DupMAE's objective.")
+    run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a masked LM: a folder or a name")
+    run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    run.add_argument("--fields", nargs="+", default=[], help="fields of a record that make its text")
+    run.add_argument("--from-scratch", action="store_true", help="random weights; only the configuration is --from's")
+    run.add_argument(
+        "--max-length", type=positive_int, default=150, help="tokens of a segment, [CLS] and [SEP] included"
+    )
+    run.add_argument("--min-tokens", type=positive_int, default=5, help="leave out segments of fewer tokens")
+    run.add_argument("--eval-documents", type=int, default=1000, help="documents held out, at most a tenth; 0: none")
+    run.add_argument("--cache", metavar="DIR", help="where token files are kept (default: OUTPUT/tokens)")
+    group = made.add_argument_group("the objective (docs/pretraining.md)")
+    group.add_argument("--preset", choices=PRESETS, default="released", help="defaults of the options below")
+    add_options(group, PretrainSettings)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
         log.show()
+    training, options = parse(parser(), argv)
+    done = pretrain(
+        model=options.source,
+        data=options.data,
+        output=training.output_dir,
+        fields=options.fields,
+        from_scratch=options.from_scratch,
+        max_length=options.max_length,
+        min_tokens=options.min_tokens,
+        eval_documents=options.eval_documents,
+        cache=options.cache,
+        preset=options.preset,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        arguments=training,
+        **given(options, PretrainSettings),
+    )
+    log.logger.info("%s", done)
+    log.logger.info("done; next: python -m pyserini_dupmae.init --from %s --output DIR", done.folder)
+
+
+if __name__ == "__main__":
     run_command(main)

@@ -15,16 +15,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
-from pyserini_dupmae.modeling.initialise import MASKED_LM_HEADS
 from pyserini_dupmae.modeling.loading import quiet_transformers
-from pyserini_dupmae.training.pretrain.backbone import require_supported
+from pyserini_dupmae.modeling.masked_lm import MASKED_LM_HEADS, PRETRAINING_WEIGHTS
 from pyserini_dupmae.training.pretrain.objective import PretrainModel
 from pyserini_dupmae.training.pretrain.settings import PretrainSettings
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.log import logger
 
-BESIDE = "pretrain.safetensors"
+TYPES = ("bert", "roberta", "xlm-roberta", "distilbert")
+"""Architectures that can be pre-trained."""
 
 
 def load_model(name: str, settings: PretrainSettings, from_scratch: bool = False) -> PretrainModel:
@@ -38,24 +38,27 @@ def load_model(name: str, settings: PretrainSettings, from_scratch: bool = False
     try:
         config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot load a model from {name!r}: {str(error).splitlines()[0]}") from None
-    require_supported(config.model_type, name)
+        raise UserError(f"cannot load a model from {name!r}: {first_line(error)}") from None
+    if config.model_type not in TYPES:
+        raise UserError(
+            f"{name!r} is a model of type {config.model_type!r}; pre-training takes one of type {', '.join(TYPES)}"
+        )
     if from_scratch:
         return PretrainModel(AutoModelForMaskedLM.from_config(config), settings)
     try:
         with quiet_transformers():
             lm, info = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"cannot load the weights of {name!r}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot load the weights of {name!r}: {first_line(error)}") from None
     if missing := sorted(info["missing_keys"]):
         logger.info("newly initialised, since %s has none: %s", name, ", ".join(missing))
         _pass_through(lm, missing)
     model = PretrainModel(lm, settings)
-    beside = Path(name) / BESIDE
+    beside = Path(name) / PRETRAINING_WEIGHTS
     if beside.exists():
         _load_beside(model, beside)
     elif settings.decodes_cls or settings.own_projection:
-        logger.info("no %s beside the encoder: the decoder starts anew", BESIDE)
+        logger.info("no %s beside the encoder: the decoder starts anew", PRETRAINING_WEIGHTS)
     return model
 
 
@@ -71,14 +74,14 @@ def load_tokenizer(name: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot load a tokenizer from {name!r}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot load a tokenizer from {name!r}: {first_line(error)}") from None
 
 
 def save_model(model: PretrainModel, tokenizer: Any, folder: Path) -> None:
     """Write the masked LM, its tokenizer and the weights beside it to ``folder``."""
     model.lm.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    with atomic_path(folder / BESIDE) as temporary:
+    with atomic_path(folder / PRETRAINING_WEIGHTS) as temporary:
         save_file(_beside(model), temporary)
 
 
@@ -86,7 +89,7 @@ def restore(model: PretrainModel, folder: Path) -> None:
     """Load what `save_model` wrote into ``model``, for a run that goes on."""
     lm = type(model.lm).from_pretrained(folder)
     model.lm.load_state_dict(lm.state_dict())
-    _load_beside(model, folder / BESIDE)
+    _load_beside(model, folder / PRETRAINING_WEIGHTS)
 
 
 def _beside(model: PretrainModel) -> dict[str, Tensor]:

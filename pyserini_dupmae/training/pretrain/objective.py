@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from pyserini_dupmae.modeling.linear import FastLinear, recomputed_alike
+from pyserini_dupmae.modeling.masked_lm import embed, transform
+from pyserini_dupmae.modeling.vocabulary import ordinary_positions
 from pyserini_dupmae.training.kernels import linear_cross_entropy, vocabulary_max_pool
-from pyserini_dupmae.training.pretrain.backbone import embed, transform
 from pyserini_dupmae.training.pretrain.collator import NOT_PREDICTED
 from pyserini_dupmae.training.pretrain.decoder import EnhancedDecoder
 from pyserini_dupmae.training.pretrain.settings import PretrainSettings
@@ -139,11 +140,3 @@ class PretrainModel(nn.Module):
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""
         self.lm.gradient_checkpointing_enable(**recomputed_alike(kwargs))
-
-
-def ordinary_positions(attention_mask: Tensor) -> Tensor:
-    """Which positions of ``[CLS] x1..xN [SEP] [PAD]..`` are x1..xN: (B, L) bool, from the attention mask (B, L)."""
-    real = attention_mask.bool()
-    ordinary = torch.zeros_like(real)
-    ordinary[:, 1:-1] = real[:, 2:]  # neither the first nor the last real position
-    return ordinary

@@ -1,4 +1,4 @@
-"""A corpus as token ids in flat files: tokenised once, cached by content, memory-mapped in training.
+"""A corpus as token ids in flat files, tokenised once, cached by content, memory-mapped; and its segments as a dataset.
 
 A cache folder holds ``tokens.bin`` (ids, uint16 or uint32), ``starts.bin`` (bool, where a word begins), ``ends.bin``
 (int64, where each segment ends), ``documents.bin`` (int64, the document each segment is from) and ``tokens.json``.
@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 
+from pyserini_dupmae.training.pretrain.collator import Text
 from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path, write_json
@@ -70,6 +72,39 @@ class TokenFiles:
     def lengths(self) -> np.ndarray:
         """Tokens of each segment, (S,) int64."""
         return np.diff(self.ends, prepend=0)
+
+
+class Segments(Dataset):
+    """Some segments of a corpus. Key ``epoch * len + index`` is segment ``index`` as it is masked in ``epoch``."""
+
+    def __init__(self, files: TokenFiles, numbers: np.ndarray):
+        self.files = files
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, key: int) -> Text:
+        epoch, index = divmod(key, len(self))
+        number = int(self.numbers[index])
+        return Text(number, epoch, *self.files[number])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each segment, (len,) int64."""
+        return self.files.lengths[self.numbers]
+
+
+def hold_out(files: TokenFiles, documents: int, seed: int) -> tuple[Segments, Segments | None]:
+    """Segments to train on and to evaluate on: those of ``documents`` random documents, never more than one in ten.
+
+    The split is by document, since segments of one document resemble each other. None when nothing is held out.
+    """
+    known = np.unique(files.documents)
+    held = np.random.default_rng(seed).permutation(known)[: min(documents, len(known) // 10)]
+    is_held = np.isin(files.documents, held)
+    numbers = np.arange(len(files))
+    return Segments(files, numbers[~is_held]), Segments(files, numbers[is_held]) if is_held.any() else None
 
 
 def tokenise(corpus: Corpus, tokenizer: Any, vocab_size: int, cache: Path) -> TokenFiles:

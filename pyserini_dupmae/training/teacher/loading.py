@@ -17,6 +17,7 @@ from transformers import AutoConfig
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
+from pyserini_dupmae.modeling.masked_lm import position_limit
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.log import logger
 
@@ -48,10 +49,7 @@ def _new_cross_encoder(place: str, name: str, max_length: int) -> CrossEncoder:
         logger.info("%s gets a new classifier, which wants training", name)
     with _loading(name):
         model = CrossEncoder(place, num_labels=1, max_length=max_length, device="cpu")
-    config = model.config
-    limit = config.max_position_embeddings
-    if "roberta" in config.model_type:  # whose positions begin after that of padding
-        limit -= config.pad_token_id + 1
+    limit = position_limit(model.config)
     if max_length > limit:
         raise UserError(f"--max-length {max_length} does not fit: {name} takes {limit} tokens")
     return model

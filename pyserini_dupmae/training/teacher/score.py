@@ -10,7 +10,8 @@ import numpy as np
 
 from pyserini_dupmae.modeling.loading import DTYPES
 from pyserini_dupmae.training.data import SOURCE_HELP, TrainingSet, load_training_set
-from pyserini_dupmae.training.resumable_file import ResumableFile
+from pyserini_dupmae.training.identity import content_digest
+from pyserini_dupmae.training.resumable_file import PartedFile
 from pyserini_dupmae.training.teacher.loading import load_bi_encoder, load_cross_encoder, weights_digest
 from pyserini_dupmae.training.teacher.scorers import BiEncoderScorer, CrossEncoderScorer, Scorer
 from pyserini_dupmae.util.command import positive_int
@@ -23,7 +24,7 @@ QUERIES_A_PART = 200
 def main(argv: Sequence[str]) -> None:
     """Parse the options and score; raises `UserError`."""
     options = _parse(argv)
-    output = ResumableFile(options.output, ".tsv", QUERIES_A_PART, options.overwrite)
+    output = PartedFile(options.output, ".tsv", QUERIES_A_PART, options.overwrite)
     load = load_bi_encoder if options.bi_encoder else load_cross_encoder
     model = load(options.teacher, options.device, options.dtype, options.max_length)
     data = load_training_set(options.data, options.cache, options.negatives)
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     kind = BiEncoderScorer if options.bi_encoder else CrossEncoderScorer
     scorer = kind(model, data, documents, options.batch_size)
     settings = {name: getattr(options, name) for name in ("bi_encoder", "max_length", "dtype", "device", "batch_size")}
-    settings |= {"teacher": weights_digest(model), "data": data.digest(documents)}
+    settings |= {"teacher": weights_digest(model), "data": content_digest(data, documents)}
     output.write(settings, len(documents), lambda part: _entries(part, scorer, data, documents))
 
 

@@ -14,9 +14,9 @@ from sentence_transformers.cross_encoder.evaluation import CrossEncoderReranking
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 from transformers.trainer_utils import IntervalStrategy
 
-from pyserini_dupmae.training import run_folder
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, make_parser, parse
 from pyserini_dupmae.training.data import SOURCE_HELP, CombinedTrainingSet, load_training_sets
+from pyserini_dupmae.training.run_folder import TrainingRun
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
 from pyserini_dupmae.training.teacher.pairs import held_out_samples, split, training_pairs
 from pyserini_dupmae.util.command import positive_int
@@ -47,7 +47,8 @@ def main(argv: Sequence[str]) -> None:
 
 def train(options: argparse.Namespace, training: TeacherArguments) -> None:
     """Train a cross-encoder and write it to ``training.output_dir``; raises `UserError`."""
-    run = run_folder.Run(training, options, _started_with(options, training), RESULT)
+    started_with = _started_with(options, training)
+    run = TrainingRun(training, started_with, RESULT, resume=options.resume, overwrite=options.overwrite)
     model = new_cross_encoder(options.source, options.max_length)
     with training.main_process_first(desc="reading the data"):
         sets = load_training_sets(options.data, options.cache, options.negatives)
@@ -67,8 +68,8 @@ def train(options: argparse.Namespace, training: TeacherArguments) -> None:
     def trainer() -> CrossEncoderTrainer:
         return CrossEncoderTrainer(model, training, pairs, loss=BinaryCrossEntropyLoss(model), evaluator=evaluator)
 
-    if run.complete(trainer, evaluator is not None, libraries=(sentence_transformers,)):
-        logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", run.output)
+    run.complete(trainer, evaluator is not None, libraries=(sentence_transformers,))
+    logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", run.output)
 
 
 def _parse(argv: Sequence[str]) -> tuple[TeacherArguments, argparse.Namespace]:

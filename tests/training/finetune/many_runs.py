@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from pyserini_dupmae.training.finetune.command import main
+from pyserini_dupmae.training.finetune.__main__ import main
 
 if __name__ == "__main__":
     for argv in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertModel
 
-from pyserini_dupmae.training.finetune.command import main
+from pyserini_dupmae.training.finetune.__main__ import main
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
 from pyserini_dupmae.util.errors import UserError
 from tests.helpers import tiny_bert

@@ -14,10 +14,11 @@ from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.training.arguments import RunArguments
 from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling
+from pyserini_dupmae.training.finetune.__main__ import main
 from pyserini_dupmae.training.finetune.batches import Group, GroupCollator, Groups, Tokeniser
-from pyserini_dupmae.training.finetune.command import main
 from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.training.finetune.objective import Objective
+from pyserini_dupmae.training.finetune.run import FinetuneArguments, finetune
 from pyserini_dupmae.training.finetune.settings import FinetuneSettings
 from pyserini_dupmae.training.finetune.trainer import FinetuneTrainer
 from pyserini_dupmae.util.errors import UserError
@@ -163,3 +164,59 @@ def test_what_a_stage_needs_is_named(tiny_model_dir: Path, masked_lm_dir: Path, 
         main([*task.options(2, tiny_model_dir, tmp_path), "--stage", "3"])
     with pytest.raises(UserError, match=f"python -m pyserini_dupmae.init --from {masked_lm_dir}"):
         main(task.options(1, masked_lm_dir, tmp_path))
+
+
+def test_the_function_does_what_the_command_does(tiny_model_dir: Path, task: Task, tmp_path: Path) -> None:
+    more = ["--max_steps", 3, "--eval_steps", 1, "--save_steps", 1, "--dev", f"{task.source}:dev", "--sparsity", "l1"]
+    main(task.options(3, tiny_model_dir, tmp_path / "command", *more))
+    done = finetune(
+        stage=3,
+        model=tiny_model_dir,
+        data=f"{task.source}:train",
+        output=tmp_path / "function",
+        negatives=[task.negatives],
+        scores=task.scores,
+        dev=f"{task.source}:dev",
+        cache=task.cache,
+        group_size=3,
+        sparsity="l1",
+        per_device_train_batch_size=8,
+        logging_steps=1,
+        max_steps=3,
+        eval_steps=1,
+        save_steps=1,
+        use_cpu=True,
+    )
+    for name in ("model.safetensors", "run.json", "config.json"):
+        assert (tmp_path / "function" / name).read_bytes() == (tmp_path / "command" / name).read_bytes(), name
+    assert (done.folder, done.steps) == (tmp_path / "function", 3)
+    assert done.best_step == record(tmp_path / "command")["best_step"]
+    assert done.metrics == record(tmp_path / "command")["metrics"]
+
+
+def test_a_ready_arguments_object_is_used_and_left_as_it_is(tiny_model_dir: Path, task: Task, tmp_path: Path) -> None:
+    given = FinetuneArguments("elsewhere", max_steps=1, per_device_train_batch_size=8, use_cpu=True, report_to=[])
+    data = {"model": tiny_model_dir, "data": f"{task.source}:train", "cache": task.cache}
+    done = finetune(stage=1, output=tmp_path / "out", arguments=given, cls_weight=0.0, **data)
+    assert done.steps == 1
+    assert record(done.folder)["run"]["cls_weight"] == 0
+    assert given.output_dir == "elsewhere"
+    assert given.eval_strategy == "steps"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stage": 4}, "stage must be 1, 2 or 3, got 4"),
+        ({"preset": "best"}, "preset must be one of default, paper, got 'best'"),
+        ({"learning_rat": 1.0}, "there is no option 'learning_rat'; did you mean 'learning_rate'?"),
+        ({"eval_strategy": "never"}, "never"),
+        ({"group_size": 1}, "group_size must be from 2"),
+        ({"arguments": FinetuneArguments("x", use_cpu=True), "max_steps": 1}, "set max_steps in the arguments object"),
+    ],
+)
+def test_a_mistake_in_python_is_a_user_error(options: dict, message: str, task: Task, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        finetune(**{"stage": 1, "model": "none", "data": f"{task.source}:train", "output": tmp_path / "out"} | options)
+    assert message in str(raised.value)
+    assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from pyserini_dupmae.training.finetune.command import main
+from pyserini_dupmae.training.finetune.__main__ import main
 from pyserini_dupmae.util.errors import UserError
 
 from .conftest import SGD, Task, logged, record, weights

@@ -12,8 +12,7 @@ import torch
 from pyserini_dupmae.modeling.equations import sparsify
 from pyserini_dupmae.training.finetune.batches import Tokeniser
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented
-from pyserini_dupmae.training.finetune.objective import Objective, Targets
-from pyserini_dupmae.training.finetune.scores import document_bags
+from pyserini_dupmae.training.finetune.objective import Objective, Targets, document_bags
 from pyserini_dupmae.training.finetune.settings import DISTILLATIONS, PRESETS, FinetuneSettings
 from pyserini_dupmae.util.errors import UserError
 

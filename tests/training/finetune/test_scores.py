@@ -10,7 +10,7 @@ from pyserini_dupmae.modeling.equations import relevance, sparsify
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.training.finetune.batches import Tokeniser
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented
-from pyserini_dupmae.training.finetune.scores import document_bags, score
+from pyserini_dupmae.training.finetune.objective import document_bags, score
 
 from . import naive
 from .conftest import Task

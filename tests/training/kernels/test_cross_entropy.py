@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pyserini_dupmae.training.kernels import blocks, linear_cross_entropy
+from pyserini_dupmae.modeling import vocabulary
+from pyserini_dupmae.training.kernels import linear_cross_entropy
 
 
 def _inputs(rows: int, with_bias: bool, dtype: torch.dtype = torch.float64) -> tuple:
@@ -16,7 +17,7 @@ def _inputs(rows: int, with_bias: bool, dtype: torch.dtype = torch.float64) -> t
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("rows", [1, 7, 64])
 def test_equals_the_plain_version(rows: int, with_bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "CPU_BLOCK_LOGITS", 40 * 5)  # blocks of five rows
+    monkeypatch.setattr(vocabulary, "CPU_BLOCK_LOGITS_WITH_GRADIENT", 40 * 5)  # blocks of five rows
     hidden, weight, bias, labels = _inputs(rows, with_bias)
     inputs = [tensor for tensor in (hidden, weight, bias) if tensor is not None]
     expected = F.cross_entropy(F.linear(hidden, weight, bias), labels, reduction="sum")

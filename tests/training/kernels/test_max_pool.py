@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from pyserini_dupmae.modeling import vocabulary
 from pyserini_dupmae.modeling.equations import max_pool
-from pyserini_dupmae.training.kernels import blocks, vocabulary_max_pool
+from pyserini_dupmae.training.kernels import vocabulary_max_pool
 
 
 def _inputs(dtype: torch.dtype = torch.float64) -> tuple:
@@ -17,7 +18,7 @@ def _inputs(dtype: torch.dtype = torch.float64) -> tuple:
 @pytest.mark.parametrize("entries", ["all", "few"])
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_equals_pooling_all_logits(with_bias: bool, entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "CPU_BLOCK_LOGITS", 7 * 9)  # blocks of nine entries
+    monkeypatch.setattr(vocabulary, "CPU_BLOCK_LOGITS_WITH_GRADIENT", 7 * 9)  # blocks of nine entries
     hidden, ordinary, weight, bias = _inputs()
     bias = bias if with_bias else None
     inputs = [tensor for tensor in (hidden, weight, bias) if tensor is not None]

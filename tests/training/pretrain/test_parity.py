@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
-from pyserini_dupmae.training.pretrain.objective import PARTS, PretrainModel, ordinary_positions
+from pyserini_dupmae.modeling.vocabulary import ordinary_positions
+from pyserini_dupmae.training.pretrain.objective import PARTS, PretrainModel
 from pyserini_dupmae.training.pretrain.settings import PRESETS
 
 FIXTURE = os.environ.get("DUPMAE_PARITY_FIXTURE") or Path(__file__).parents[1] / "data" / "dupmae_released"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, BertForMaskedLM
 
 from pyserini_dupmae.modeling.initialise import initialise
+from pyserini_dupmae.training.pretrain.__main__ import main
 from pyserini_dupmae.training.pretrain.checkpoint import load_model
-from pyserini_dupmae.training.pretrain.command import main
+from pyserini_dupmae.training.pretrain.run import pretrain
 from pyserini_dupmae.training.pretrain.settings import METHODS, PRESETS
 from pyserini_dupmae.util.errors import UserError
 
@@ -142,48 +142,65 @@ def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
     assert all(name.endswith("key.bias") for name in still)
 
 
-def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    more = ["--cache", cache, "--max_steps", 110, "--save_steps", 10, "--eval_steps", 35, "--learning_rate", 0.001]
-    whole, killed = (_options(masked_lm_dir, corpus_file, tmp_path / name, *more) for name in ("whole", "killed"))
-    process = _start(*killed)
-    while process.poll() is None and not (tmp_path / "killed" / "checkpoint-30").exists():
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    with pytest.raises(UserError, match="is not empty; add --resume"):
-        main(killed)
-    with pytest.raises(UserError, match=r"has learning_rate 0\.001, but this command 0\.5"):
-        main([*killed, "--resume", "--learning_rate", "0.5"])
-    incomplete = tmp_path / "killed" / "checkpoint-1000"
+    """That a killed run can be resumed is tested with fine-tuning; here, that the decoder and the masks go on."""
+    more = ["--cache", cache, "--max_steps", 26, "--save_steps", 20, "--eval_steps", 24, "--learning_rate", 0.001]
+    more += ["--per_device_train_batch_size", 32]  # 23 steps an epoch
+    whole, cut = (_options(masked_lm_dir, corpus_file, tmp_path / name, *more) for name in ("whole", "cut"))
+    main(whole)
+    shutil.copytree(tmp_path / "whole" / "checkpoint-20", tmp_path / "cut" / "checkpoint-20")
+    shutil.copy(tmp_path / "whole" / "run.json", tmp_path / "cut")
+    incomplete = tmp_path / "cut" / "checkpoint-1000"
     incomplete.mkdir()
     (incomplete / "model.safetensors").write_bytes(b"half")
-    with caplog.at_level("INFO", "pyserini_dupmae"):
-        main([*killed, "--resume"])
-    assert "checkpoint-1000, which was not written to its end" in caplog.text
-    main(whole)
-    expected, actual = _weights(tmp_path / "whole"), _weights(tmp_path / "killed")
+    with pytest.raises(UserError, match=r"has learning_rate 0\.001, but this command 0\.5"):
+        main([*cut, "--resume", "--learning_rate", "0.5"])
+    main([*cut, "--resume"])
+    assert "checkpoint-1000, which was not written to its end" in log.text
+    expected, actual = _weights(tmp_path / "whole"), _weights(tmp_path / "cut")
     assert expected.keys() == actual.keys()
     assert all(torch.equal(value, actual[name]) for name, value in expected.items())
-    logged = [[entry["loss"] for entry in _history(tmp_path / name, "loss")] for name in ("whole", "killed")]
+    logged = [[entry["loss"] for entry in _history(tmp_path / name, "loss")] for name in ("whole", "cut")]
     assert logged[0] == logged[1]
-    assert _history(tmp_path / "killed", "loss")[-1]["epoch"] > 1  # what was resumed crosses an epoch
+    assert _history(tmp_path / "cut", "loss")[-1]["epoch"] > 1  # what was resumed crosses an epoch
+
+
+def test_the_function_does_what_the_command_does(
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path
+) -> None:
+    main(_options(masked_lm_dir, corpus_file, tmp_path / "command", "--cache", cache, "--max_steps", 2, "--use_cpu"))
+    done = pretrain(
+        model=masked_lm_dir,
+        data=corpus_file,
+        output=tmp_path / "function",
+        max_length=34,
+        eval_documents=20,
+        cache=cache,
+        per_device_train_batch_size=8,
+        logging_steps=1,
+        max_steps=2,
+        use_cpu=True,
+    )
+    for name in ("model.safetensors", "pretrain.safetensors", "run.json", "config.json"):
+        assert (tmp_path / "function" / name).read_bytes() == (tmp_path / "command" / name).read_bytes(), name
+    assert (done.folder, done.steps) == (tmp_path / "function", 2)
+    assert done.metrics["eval_loss"] == _history(tmp_path / "command", "eval_loss")[-1]["eval_loss"]
+    assert str(done).startswith(f"{tmp_path / 'function'}: 2 steps in ")
 
 
 def test_pretraining_goes_on_with_the_decoder_on_another_corpus(
-    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     main(_options(masked_lm_dir, corpus_file, first, "--cache", cache, "--max_steps", 1))
     (tmp_path / "other.txt").write_text("another corpus with another text in it\n" * 30)
     still = ["--max_steps", 1, "--learning_rate", 0]
-    caplog.clear()
-    with caplog.at_level("INFO", "pyserini_dupmae"):
-        main(_options(first, tmp_path / "other.txt", second, *still))
-    assert "newly initialised" not in caplog.text
-    assert "starts anew" not in caplog.text
+    log.clear()
+    main(_options(first, tmp_path / "other.txt", second, *still))
+    assert "newly initialised" not in log.text
+    assert "starts anew" not in log.text
     expected, actual = _weights(first), _weights(second)
     assert all(torch.equal(value, actual[name]) for name, value in expected.items())
 
@@ -247,12 +264,11 @@ def test_a_mistake_on_the_command_line_exits_with_status_2(masked_lm_dir: Path, 
 
 
 def test_a_head_that_the_checkpoint_lacks_begins_as_the_identity(
-    masked_lm_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    masked_lm_dir: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     BertForMaskedLM.from_pretrained(masked_lm_dir).bert.save_pretrained(tmp_path)
-    with caplog.at_level("INFO", "pyserini_dupmae"):
-        lm = load_model(str(tmp_path), PRESETS["released"]).lm
-    assert "newly initialised" in caplog.text
+    lm = load_model(str(tmp_path), PRESETS["released"]).lm
+    assert "newly initialised" in log.text
     head, width = lm.cls.predictions.transform, lm.config.hidden_size
     assert torch.equal(head.dense.weight, torch.eye(width))
     assert not head.dense.bias.any()

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, BertTokenizer
 
-from pyserini_dupmae.training.pretrain.segments import hold_out
-from pyserini_dupmae.training.pretrain.tokens import Corpus, TokenFiles, cut, tokenise
+from pyserini_dupmae.training.pretrain.tokens import Corpus, TokenFiles, cut, hold_out, tokenise
 from pyserini_dupmae.training.sampler import EpochSampler
 from pyserini_dupmae.util.errors import UserError
 
