@@ -40,6 +40,11 @@ class Bar:
     value: float
     kind: str
 
+    @property
+    def text(self) -> str:
+        """The value as the chart writes it."""
+        return published_score(self.value) if self.kind == "published" else score(self.value)
+
 
 @dataclass(frozen=True)
 class Bars:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.report.blocks import Cell, LineChart, Point, Row, Section, Series, Table, score
-from pyserini_dupmae.report.systems import Systems
+from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 
@@ -16,7 +16,7 @@ CURVE_POINTS = 300
 
 
 def section(systems: Systems) -> Section | None:
-    """A chart and a table a log; a log that is not there is reported and left out."""
+    """A chart and a table for each training log. A log that is gone is reported and left out."""
     logs: dict[str, str] = {}
     for result in systems.results:
         if result.training_log:

@@ -1,16 +1,14 @@
-"""What the sections are made of: places, labels, published numbers, axes."""
+"""What the sections are made of: places, labels, axes."""
 
 import math
 from dataclasses import replace
 
 import pytest
 
-from pyserini_dupmae.experiments.catalogue import read_catalogue
-from pyserini_dupmae.report import duels, overview, svg, swept
-from pyserini_dupmae.report.axes import linear, logarithmic, ticks
+from pyserini_dupmae.report import charts, per_query, scores, tradeoff
 from pyserini_dupmae.report.blocks import Deltas
-from pyserini_dupmae.report.published import published
-from pyserini_dupmae.report.systems import Systems
+from pyserini_dupmae.report.charts import linear, logarithmic, ticks
+from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.errors import UserError
 
 
@@ -23,33 +21,33 @@ def test_models_are_named_where_there_are_several(results):
 
 def test_a_condition_that_is_a_mean_comes_last_and_no_second_mean_is_added(results):
     average = replace(results[0], condition="all", collection="all", mean_of=("a", "b"))
-    table = overview.tables(Systems([average, *results])).blocks[0]
+    table = scores.overview(Systems([average, *results])).blocks[0]
     assert [row.cells[0].text for row in table.rows] == ["beir-nfcorpus test", "mine & <yours> test", "all test"]
 
 
-def test_duels_need_the_same_queries(results):
+def test_opponents_need_the_same_queries(results):
     values = {"other": 0.5}
     spoiled = [replace(r, per_query={"AP": values}, metrics={"AP": 0.5}) if r.mode == "dense" else r for r in results]
-    assert duels.section(Systems(spoiled)) is not None
+    assert per_query.section(Systems(spoiled)) is not None
     spoiled = [
         replace(r, per_query={"nDCG@10": values}, metrics={"nDCG@10": 0.5}) if r.mode == "dense" else r for r in results
     ]
     with pytest.raises(UserError, match="different queries"):
-        duels.section(Systems(spoiled))
+        per_query.section(Systems(spoiled))
 
 
 def test_a_sweep_is_a_line_by_rising_k(results):
-    chart = swept.section(Systems(results)).blocks[0]
+    chart = tradeoff.section(Systems(results)).blocks[0]
     line = next(series for series in chart.series if series.kind == "hybrid")
     assert [point.label for point in line.points] == ["k 6", "", "k 24"]
     assert [point.x for point in line.points] == pytest.approx([1.240567, 1.246567, 1.258567])
     alone = [result for result in results if result.top_k in (None, 24)]
-    assert swept.section(Systems(alone)) is None
+    assert tradeoff.section(Systems(alone)) is None
 
 
 def test_sweeps_of_two_settings_are_a_line_for_each_value_of_the_second(results):
     more = [replace(r, cls_dim=8, condition=f"{r.condition}.8") for r in results if r.mode == "hybrid"]
-    chart = swept.section(Systems([*results, *more])).blocks[0]
+    chart = tradeoff.section(Systems([*results, *more])).blocks[0]
     assert [s.label for s in chart.series] == ["BM25", "[CLS]", "OT", "Eq. 12, d' 8", "Eq. 12, d' 16"]
     assert [len(series.points) for series in chart.series] == [1, 1, 1, 3, 3]
 
@@ -60,7 +58,7 @@ def test_settings_that_leave_a_base_one_at_a_time_are_a_line_each(results):
     exact = replace(base[0], bits=None, condition="exact")
     cut = replace(base[0], query_terms=5, condition="cut")
     apart = replace(base[0], cls_dim=4, top_k=3, condition="apart")
-    chart = swept.section(Systems([*base, reduced, exact, cut, apart])).blocks[0]
+    chart = tradeoff.section(Systems([*base, reduced, exact, cut, apart])).blocks[0]
     assert {series.label: [point.label for point in series.points] for series in chart.series} == {
         "Eq. 12, d' 16, 8 bits, all query terms": ["k 6", "", "k 24"],
         "Eq. 12, k 24, 8 bits, all query terms": ["d' 8", "d' 16"],
@@ -68,28 +66,6 @@ def test_settings_that_leave_a_base_one_at_a_time_are_a_line_each(results):
         "Eq. 12, k 24, d' 16, 8 bits": ["5 query terms", "all query terms"],
         "Eq. 12, k 3, d' 4, 8 bits, all query terms": [""],
     }
-
-
-def test_published_names_are_those_of_the_shipped_conditions():
-    places = {(one.collection, topics) for one in read_catalogue().conditions.values() if hasattr(one, "collection")
-              for topics in one.topics}  # fmt: skip
-    assert published("msmarco-v1-passage", "dev")["RetroMAE"] == {"MRR@10": 0.416, "R@50": 0.885, "R@1000": 0.988}
-    assert published("msmarco-v1-passage-title", "dl19")["SimLM"] == {"nDCG@10": 0.714}
-    assert published("beir", "test")["DupMAE (paper)"] == {"nDCG@10": 0.475}
-    assert published("cacm", "test") == published("beir-nq", "dev") == {}
-    named = {place for place in places if published(*place)}
-    assert len([place for place in named if place[0].startswith("beir-")]) == 17  # CQADupStack and the mean are means
-    assert {topics for collection, topics in named if collection == "msmarco-v1-passage"} == {"dev", "dl19", "dl20"}
-
-
-def test_means_of_table_2():
-    """Our copy against the paper's averages, which are off its own columns for Contriever (0.0044) and DupMAE."""
-    from pyserini_dupmae.report.published import _TABLE_2
-
-    sets = [row for name, row in _TABLE_2.items() if name != "beir"]
-    assert len(sets) == 18
-    for column, average in zip(zip(*sets, strict=True), _TABLE_2["beir"], strict=True):
-        assert abs(sum(column) / 18 - average) < {0.448: 0.0045, 0.475: 0.0018}.get(average, 0.0005)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +89,7 @@ def test_axes_map_into_the_frame(axis, values):
 
 @pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [1.0] * 5000 + [-0.5] * 2000, [-0.1]])
 def test_delta_charts_of_any_size(values):
-    drawn = svg.delta_chart(Deltas("c", "difference", values))
+    drawn = charts.delta_chart(Deltas("c", "difference", values))
     assert ('class="gain"' in drawn) == (max(values) > 0)
     assert ('class="loss"' in drawn) == (min(values) < 0)
     assert len(drawn) < 12_000

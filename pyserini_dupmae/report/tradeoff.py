@@ -8,7 +8,7 @@ from itertools import groupby
 
 from pyserini_dupmae.evaluation.results import ConditionResult
 from pyserini_dupmae.report.blocks import LineChart, Point, Section, Series
-from pyserini_dupmae.report.systems import SETTINGS, Systems, metrics_of, setting
+from pyserini_dupmae.report.labels import SETTINGS, Systems, metrics_of, setting
 
 LOG_RATIO = 20.0
 AXES: dict[str, Callable[[ConditionResult], float | None]] = {
@@ -18,7 +18,7 @@ AXES: dict[str, Callable[[ConditionResult], float | None]] = {
 
 
 def section(systems: Systems) -> Section | None:
-    """Two charts for each collection with a sweep: a line joins the values of one setting, the others being fixed."""
+    """Two charts for each collection on which one system was measured at several settings."""
     charts = []
     for where in systems.places:
         results = systems.at(where)
@@ -49,8 +49,11 @@ def _varied(group: list[ConditionResult]) -> list[str]:
 
 
 def _lines(label: str, group: list[ConditionResult], metric: str, x: dict[str, float]) -> list[Series]:
-    """Lines along the first setting that varies, then along the others where these reach a result that is on no line;
-    what is left is points."""
+    """One system's results as lines, each along one setting while the others are fixed.
+
+    Lines along the first setting that varies come first. A line along a later one is drawn only if it adds a result.
+    A result that no line reaches becomes a point of its own.
+    """
     varied = _varied(group)
     drawn: set[str] = set()
     found = []
@@ -70,5 +73,5 @@ def _lines(label: str, group: list[ConditionResult], metric: str, x: dict[str, f
 
 
 def _marked_ends(points: list[Point]) -> list[Point]:
-    """The labels of the first and the last point alone: those between can be told from them."""
+    """Only the first and the last point keep their labels: a reader can tell those between."""
     return [points[0], *(replace(point, label="") for point in points[1:-1]), *points[1:][-1:]]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pyserini_dupmae.evaluation.comparison import compare
 from pyserini_dupmae.evaluation.results import ConditionResult
 from pyserini_dupmae.report.blocks import Block, Cell, Deltas, Row, Section, Table
-from pyserini_dupmae.report.systems import Systems
+from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.errors import UserError
 
 HEADER = ["Eq. 12 against", "metric", "difference", "wins", "ties", "losses", "p", "p (Holm)"]
 
 
 def section(systems: Systems) -> Section | None:
-    """For each collection and model that has values by query: a table of wins and losses, and a chart an opponent."""
+    """For each collection and model with values by query: a table of wins and losses, and a chart for each opponent."""
     blocks: list[Block] = []
     for where in systems.places:
         results = [result for result in systems.full(where) if result.per_query]
@@ -21,7 +21,7 @@ def section(systems: Systems) -> Section | None:
             metric = next(iter(hybrid.per_query))
             opponents = [opponent for opponent in opponents if metric in opponent.per_query]
             if hybrid.mode == "hybrid" and opponents:
-                blocks += _duels(systems, where, hybrid, opponents, metric)
+                blocks += _against(systems, where, hybrid, opponents, metric)
     if not blocks:
         return None
     text = (
@@ -31,7 +31,7 @@ def section(systems: Systems) -> Section | None:
     return Section("Wins and losses", text, blocks)
 
 
-def _duels(
+def _against(
     systems: Systems, where: str, hybrid: ConditionResult, opponents: list[ConditionResult], metric: str
 ) -> list[Block]:
     name = systems.label(hybrid)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from pyserini_dupmae.report.axes import Scale, linear, logarithmic, short
 from pyserini_dupmae.report.blocks import Deltas, LineChart, Series
 
 WIDTH, HEIGHT = 360, 230
@@ -13,6 +13,8 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 350, 12, 190
 COLOURS, DASHES = 8, 4
 POINT_LIMIT = 40
 LABEL_WIDTH, LABEL_HEIGHT = 30, 11
+TICKS = 5
+Scale = Callable[[float], float]
 
 
 def line_chart(chart: LineChart) -> str:
@@ -53,19 +55,19 @@ def line_style(number: int, series: Series) -> str:
     return f"{series.kind or f's{number % COLOURS}'} d{number % DASHES}"
 
 
-def _horizontal(ticks: Iterable[float], to_y: Scale) -> str:
+def _horizontal(marks: Iterable[float], to_y: Scale) -> str:
     return "".join(
         f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{to_y(tick):.1f}" y2="{to_y(tick):.1f}"/>'
         f'<text x="{LEFT - 5}" y="{to_y(tick) + 3.5:.1f}" text-anchor="end">{short(tick)}</text>'
-        for tick in ticks
+        for tick in marks
     )
 
 
-def _vertical(ticks: Iterable[float], to_x: Scale) -> str:
+def _vertical(marks: Iterable[float], to_x: Scale) -> str:
     return "".join(
         f'<line class="grid" x1="{to_x(tick):.1f}" x2="{to_x(tick):.1f}" y1="{TOP}" y2="{BOTTOM}"/>'
         f'<text x="{to_x(tick):.1f}" y="{BOTTOM + 14}" text-anchor="middle">{short(tick)}</text>'
-        for tick in ticks
+        for tick in marks
     )
 
 
@@ -101,3 +103,46 @@ def _point_labels(labels: Iterable[tuple[str, float, float]]) -> Iterable[str]:
 
 def _svg(caption: str, parts: Iterable[str]) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(caption)}">{"".join(parts)}</svg>'
+
+
+def linear(values: Sequence[float], start: float, end: float) -> tuple[list[float], Scale]:
+    """Ticks that span ``values``, and the map from a value to pixels between ``start`` and ``end``."""
+    return _mapped(ticks(min(values), max(values)), float, start, end)
+
+
+def logarithmic(values: Sequence[float], start: float, end: float) -> tuple[list[float], Scale]:
+    """The same for values above 0 on a logarithmic scale, with ticks at 1, 2 and 5 times powers of ten."""
+    marks = [factor * 10.0**power for power in range(-9, 16) for factor in (1, 2, 5)]
+    below = max(mark for mark in marks if mark <= min(values))
+    above = min(mark for mark in marks if mark >= max(values))
+    shown = [mark for mark in marks if below <= mark <= above]
+    if len(shown) > 2 * TICKS:
+        shown = [mark for mark in shown if mark in (below, above) or math.log10(mark).is_integer()]
+    return _mapped(shown, math.log, start, end)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """About five round numbers from at most ``low`` to at least ``high``.
+
+    >>> ticks(0.31, 0.47)
+    [0.3, 0.35, 0.4, 0.45, 0.5]
+    """
+    span = (high - low) or abs(high) or 1.0
+    magnitude = 10.0 ** math.floor(math.log10(span / TICKS))
+    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude * TICKS >= span * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(number * step, 12) for number in range(first, max(last, first + 1) + 1)]
+
+
+def short(value: float) -> str:
+    """A tick's text: 20000 is 20k.
+
+    >>> short(0.25), short(20000)
+    ('0.25', '20k')
+    """
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+
+
+def _mapped(shown: list[float], scale: Scale, start: float, end: float) -> tuple[list[float], Scale]:
+    low, high = scale(shown[0]), scale(shown[-1])
+    return shown, lambda value: start + (scale(value) - low) / (high - low) * (end - start)

@@ -1,0 +1,130 @@
+"""The report's two files: one HTML page that needs nothing else, and Markdown with the same tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from pyserini_dupmae import __version__
+from pyserini_dupmae.evaluation.results import read_results
+from pyserini_dupmae.evaluation.tables import markdown_table
+from pyserini_dupmae.report import per_query, scores, tradeoff, training
+from pyserini_dupmae.report.blocks import Block, Cell, Section, Table
+from pyserini_dupmae.report.charts import delta_chart, line_chart, line_style
+from pyserini_dupmae.report.labels import Systems
+from pyserini_dupmae.util.files import atomic_open
+
+SECTIONS = (
+    scores.overview,
+    scores.bars,
+    scores.by_collection,
+    per_query.section,
+    tradeoff.section,
+    scores.costs,
+    training.section,
+)
+TITLE = "DupMAE: results"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the paths ``html`` and ``markdown``, from so many ``results``."""
+
+    html: Path
+    markdown: Path
+    results: int
+
+    def __str__(self) -> str:
+        return f"{self.html}\n{self.markdown}"
+
+
+def report(results: str | os.PathLike, *, output: str | os.PathLike, title: str = TITLE) -> Report:
+    """Make a page of everything that was measured.
+
+    Args:
+        results: a folder with ``*.result.json`` files, at any depth, as `pyserini_dupmae.evaluation.results` has them.
+            `reproduce`, `sweep` and recipes write them.
+        output: the folder that gets ``report.html``, which opens offline in any browser, and ``report.md``.
+        title: the page's heading.
+
+    Returns:
+        The paths of both files. Sections for which the results have nothing are left out.
+
+    Raises:
+        UserError: there are no results, or one of them or a training log is malformed.
+
+    >>> from tempfile import mkdtemp
+    >>> from pyserini_dupmae.evaluation.results import ConditionResult
+    >>> folder = Path(mkdtemp())
+    >>> ConditionResult("bm25", "tides", "bm25", {"RR@10": 0.5}).write(folder / "bm25.result.json")
+    >>> made = report(folder, output=folder / "page", title="Tides")
+    >>> made.markdown.read_text().splitlines()[0]
+    '# Tides'
+    """
+    found = read_results(results)
+    systems = Systems(found)
+    sections = [section for make in SECTIONS if (section := make(systems))]
+    footer = f"{len(found)} results; made by pyserini_dupmae {__version__}."
+    made = Report(Path(output, "report.html"), Path(output, "report.md"), len(found))
+    for path, write in ((made.html, html), (made.markdown, markdown)):
+        with atomic_open(path) as stream:
+            stream.write(write(title, sections, footer))
+    return made
+
+
+def html(title: str, sections: Sequence[Section], footer: str) -> str:
+    """The page, from ``page.html.jinja``."""
+    templates = Environment(
+        loader=PackageLoader(__package__, ""), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    templates.filters.update(
+        kind=lambda block: type(block).__name__,
+        layouts=_layouts,
+        line_chart=lambda chart: Markup(line_chart(chart)),
+        delta_chart=lambda chart: Markup(delta_chart(chart)),
+        line_style=lambda series, number: line_style(number, series),
+    )
+    page = templates.get_template("page.html.jinja")
+    return page.render(title=title, sections=sections, footer=footer) + "\n"
+
+
+def markdown(title: str, sections: Sequence[Section], footer: str) -> str:
+    """The same sections and tables. Charts are left to the page, and sections that have charts alone are left out."""
+    parts = [f"# {title}"]
+    for section in sections:
+        tables = [block for block in section.blocks if isinstance(block, Table)]
+        if tables:
+            parts += [f"## {section.title}", section.text]
+        for table in tables:
+            parts += [f"### {table.caption}", _table(table)]
+    return "\n\n".join([*parts, footer]) + "\n"
+
+
+def _layouts(blocks: Iterable[Block]) -> Iterator[tuple[str, list[Block]]]:
+    """Neighbouring tables together, and neighbouring charts."""
+    for is_table, group in groupby(blocks, key=lambda block: isinstance(block, Table)):
+        yield "tables" if is_table else "charts", list(group)
+
+
+def _table(table: Table) -> str:
+    header = [_styled(name, name in table.published) for name in table.header]
+    rows = []
+    for row in table.rows:
+        published = [row.published or name in table.published for name in table.header]
+        rows.append([_cell(cell, flag) for cell, flag in zip(row.cells, published, strict=True)])
+    return markdown_table(header, rows)
+
+
+def _cell(cell: Cell, published: bool) -> str:
+    text = f"**{cell.text}**" if cell.best else _styled(cell.text, published)
+    return f"{text} ({cell.note})" if cell.note else text
+
+
+def _styled(text: str, published: bool) -> str:
+    return f"*{text}*" if published and text != "–" else text
