@@ -7,7 +7,7 @@ so that the output is the same file, byte by byte, whether or not the work was i
 from __future__ import annotations
 
 import gzip
-import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing import Any
 from tqdm import tqdm
 
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open, atomic_path, remove, write_json
+from pyserini_dupmae.util.files import atomic_open, atomic_path, remove
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.resume import begin, begun_with, difference
 
 DESCRIPTION = "parts.json"
 
 
-class PartedFile:
+class ResumableFile:
     """A text file with an entry a query, plain or ``.gz``, that is written in parts of ``size`` queries.
 
     Raises:
@@ -30,7 +31,7 @@ class PartedFile:
             replaced.
     """
 
-    def __init__(self, path: str | Path, suffix: str, size: int, overwrite: bool):
+    def __init__(self, path: str | os.PathLike, suffix: str, size: int, overwrite: bool):
         self.path, self.size, self.overwrite = Path(path), size, overwrite
         self._folder = self.path.with_name(self.path.name + ".parts")
         if self.path.is_dir():
@@ -40,12 +41,15 @@ class PartedFile:
         if self.path.exists() and not overwrite:
             raise UserError(f"{path} exists; give another --output, or --overwrite to replace it")
 
-    def write(self, settings: Mapping[str, Any], queries: int, entries: Callable[[range], Iterable[str]]) -> None:
+    def write(self, settings: Mapping[str, Any], queries: int, entries: Callable[[range], Iterable[str]]) -> int:
         """Write the entries of the queries 0 to ``queries`` - 1.
 
         Args:
             settings: everything that decides the entries, as JSON; parts of other settings are not gone on with.
             entries: gives the entry of each query of a range, whole lines or empty. It is called for a part at a time.
+
+        Returns:
+            For how many queries this call made the entries; an earlier one had done the others.
 
         Raises:
             UserError: parts of other settings are there, and ``overwrite`` was not given.
@@ -63,21 +67,13 @@ class PartedFile:
                         stream.write(entry)
                         progress.update()
         self._join([self._file(part) for part in parts])
+        return queries - done
 
-    def _begin(self, described: dict[str, Any]) -> None:
+    def _begin(self, settings: Mapping[str, Any]) -> None:
         description = self._folder / DESCRIPTION
-        begun = json.loads(description.read_text(encoding="utf-8")) if description.exists() else None
-        if begun == described:
-            return
-        if begun is not None and not self.overwrite:
-            name = next(name for name in described if begun.get(name) != described[name])
-            raise UserError(
-                f"{self._folder} was begun with {name} {begun.get(name)!r}, but this command has {described[name]!r}; "
-                "give what it was begun with, or --overwrite to begin anew"
-            )
-        if begun is not None:
+        if self.overwrite and _begun_otherwise(description, settings):
             remove(self._folder)
-        write_json(description, described)
+        begin(description, settings, work=str(self._folder), mend="give --overwrite to begin anew")
 
     def _file(self, part: range) -> Path:
         return self._folder / f"{part.start:09d}"
@@ -91,3 +87,11 @@ class PartedFile:
                     shutil.copyfileobj(source, stream)
             stream.close()
         remove(self._folder)
+
+
+def _begun_otherwise(description: Path, settings: Mapping[str, Any]) -> bool:
+    try:
+        before = begun_with(description, "")
+    except UserError:  # it is damaged
+        return True
+    return before is not None and difference(before, settings) is not None

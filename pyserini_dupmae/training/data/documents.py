@@ -15,6 +15,7 @@ import numpy as np
 
 from pyserini_dupmae.data.corpus import hash64
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lazy import require
 
 BATCH = 10_000
 TEXTS, DOCIDS = "texts.arrow", "docids.arrow"
@@ -38,7 +39,7 @@ class Documents:
 
     def docid(self, row: int) -> str:
         """The docid of a row."""
-        return self._docids[row].as_py()
+        return str(self._docids[row].as_py())
 
     def row(self, docid: str) -> int:
         """The row of a docid; raises `KeyError` when there is none."""
@@ -57,7 +58,7 @@ class Documents:
         same = arrow.compute.equal(found, arrow.array(docids, arrow.large_string()))
         return np.where(same.to_numpy(zero_copy_only=False), rows, -1)
 
-    def texts(self, rows: Sequence[int]) -> list[str]:
+    def texts(self, rows: Iterable[int] | np.ndarray) -> list[str]:
         """The texts of ``rows``, each its title, when it has one, a space and its body."""
         return [self._texts[row // BATCH][row % BATCH].as_py() for row in map(int, rows)]
 
@@ -69,11 +70,10 @@ def write_documents(documents: Iterable[tuple[str, str]], folder: Path) -> None:
         UserError: there is no document, or a docid occurs twice.
     """
     arrow = _pyarrow()
-    string, documents = arrow.large_string(), iter(documents)
-    docids = []
+    string, remaining, docids = arrow.large_string(), iter(documents), []
     schema = arrow.schema([("text", string)])
     with arrow.OSFile(str(folder / TEXTS), "wb") as sink, arrow.ipc.new_file(sink, schema) as writer:
-        while group := list(islice(documents, BATCH)):
+        while group := list(islice(remaining, BATCH)):
             writer.write_batch(arrow.record_batch([arrow.array([text for _, text in group], string)], schema=schema))
             docids.append(arrow.array([docid for docid, _ in group], string))
     if not docids:
@@ -102,9 +102,5 @@ def _read(path: Path) -> list[Any]:
 
 
 def _pyarrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.compute
-    except ImportError:
-        raise UserError("training data needs pyarrow; install it with: pip install pyarrow") from None
-    return pyarrow
+    require("pyarrow.compute", "training data", "pyarrow")  # which is an attribute of pyarrow from then on
+    return require("pyarrow", "training data", "pyarrow")

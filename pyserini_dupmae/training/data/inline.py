@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from pyserini_dupmae.data.beir import write_beir
 from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
-from pyserini_dupmae.training.data.resolve_ids import finite
+from pyserini_dupmae.training.data.listings import finite
 from pyserini_dupmae.util.errors import UserError
 
 SPLIT = "train"

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pyserini_dupmae.data.judged_collection import JudgedCollection, find_collection
-from pyserini_dupmae.data.qrels import judgements, read_qrels
-from pyserini_dupmae.training.data.cache import build_once, content_key
+from pyserini_dupmae.data.judged_collection import find_collection
+from pyserini_dupmae.training.data.arrays import QUERIES, Ragged, write_arrays
 from pyserini_dupmae.training.data.documents import Documents, write_documents
 from pyserini_dupmae.training.data.inline import NEGATIVES, SCORES, write_folder
-from pyserini_dupmae.training.data.negatives import read_negatives
-from pyserini_dupmae.training.data.ragged import Ragged
-from pyserini_dupmae.training.data.resolve_ids import resolve
-from pyserini_dupmae.training.data.scores import read_scores
+from pyserini_dupmae.util.cache import build_once, content_key
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import write_json
-from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.files import user_cache
 
-RELEVANT = 1
-QUERIES = "queries.json"
+AnyPath = str | os.PathLike
+Paths = AnyPath | Sequence[AnyPath]
+"""One, or several."""
 
 
 @dataclass
@@ -60,9 +58,27 @@ class TrainingSet:
             self.name, self.documents, **{name: [getattr(self, name)[number] for number in kept] for name in parts}
         )
 
+    def digest(self, *columns: Iterable[np.ndarray]) -> str:
+        """A hash of documents, queries, and ``columns`` that give an array for each query.
+
+        Work that was begun on a set goes on only with the same.
+        """
+        found = hashlib.sha256(self.documents.folder.name.encode())  # the folder is named by its content
+        found.update(json.dumps([self.query_ids, self.queries]).encode())
+        for column in columns:
+            for array in column:
+                found.update(f"{array.dtype}{len(array)}".encode())
+                found.update(array.tobytes())
+        return found.hexdigest()
+
+
+def default_cache() -> Path:
+    """Where prepared training data is kept unless the user says otherwise."""
+    return user_cache() / "training"
+
 
 def load_training_set(
-    source: str, cache: Path, negatives: Path | None = None, scores: Path | None = None
+    source: AnyPath, cache: AnyPath | None = None, negatives: AnyPath | None = None, scores: AnyPath | None = None
 ) -> TrainingSet:
     """Read ``source`` (`SOURCE_HELP`), from ``cache`` when its files have not changed since.
 
@@ -71,134 +87,58 @@ def load_training_set(
     Raises:
         UserError: something is not there or a line cannot be used; names file and line.
     """
-    if Path(source).is_file():
-        inline = Path(source)
+    name, cache = str(source), default_cache() if cache is None else Path(cache)
+    mined, scored = (None if path is None else Path(path) for path in (negatives, scores))
+    if (inline := Path(name)).is_file():
         folder = build_once(cache / f"inline-{content_key([inline])}", lambda to: write_folder(inline, to))
-        found = replace(find_collection(str(folder)), name=source)
-        negatives, scores = negatives or _if_there(folder / NEGATIVES), scores or _if_there(folder / SCORES)
+        found = replace(find_collection(str(folder)), name=name)
+        mined, scored = mined or _if_there(folder / NEGATIVES), scored or _if_there(folder / SCORES)
     else:
-        found = find_collection(source)
-    documents = Documents(
-        build_once(
-            cache / f"documents-{content_key([found.corpus])}", lambda to: write_documents(found.documents(), to)
-        )
-    )
-    key = content_key([found.corpus, found.topics, found.qrels, negatives, scores])
-    folder = build_once(cache / f"training-{key}", lambda to: _write(found, documents, negatives, scores, to))
-    described = json.loads((folder / QUERIES).read_text(encoding="utf-8"))
+        found = find_collection(name)
+    key = content_key([found.corpus])
+    documents = Documents(build_once(cache / f"documents-{key}", lambda to: write_documents(found.documents(), to)))
+    key = content_key([found.corpus, found.topics, found.qrels, mined, scored])
+    folder = build_once(cache / f"training-{key}", lambda to: write_arrays(found, documents, mined, scored, to))
+    texts = json.loads((folder / QUERIES).read_text(encoding="utf-8"))
     arrays = {path.name.partition(".")[0] for path in folder.glob("*.npy")}
-    return TrainingSet(source, documents, **described, **{name: Ragged.load(folder, name) for name in arrays})
+    of = {array: Ragged.load(folder, array) for array in arrays}
+    return TrainingSet(
+        name,
+        documents,
+        texts["query_ids"],
+        texts["queries"],
+        of["positives"],
+        of["relevance"],
+        of["negatives"],
+        of.get("positive_scores"),
+        of.get("negative_scores"),
+    )
 
 
 def load_training_sets(
-    sources: Sequence[str], cache: Path, negatives: Sequence[Path] = (), scores: Sequence[Path] = ()
+    sources: Paths, cache: AnyPath | None = None, negatives: Paths = (), scores: Paths = ()
 ) -> list[TrainingSet]:
     """`load_training_set` of each source, with the files of ``negatives`` and ``scores`` in the sources' order.
 
     Raises:
         UserError: as there, or there are files, but not one for each source.
     """
-    for name, files in (("negatives", negatives), ("scores", scores)):
+    sources = listed(sources)
+    beside: list[list[AnyPath | None]] = []
+    for name, given in (("negatives", negatives), ("scores", scores)):
+        files = listed(given)
         if files and len(files) != len(sources):
             raise UserError(
                 f"--{name} names {len(files)} files for {len(sources)} sources; give one for each --data, in its order"
             )
-    nothing = [None] * len(sources)
-    beside = zip(sources, negatives or nothing, scores or nothing, strict=True)
-    return [load_training_set(source, cache, *files) for source, *files in beside]
+        beside.append([*files] if files else [None] * len(sources))
+    return [load_training_set(source, cache, *files) for source, *files in zip(sources, *beside, strict=True)]
 
 
 def _if_there(path: Path) -> Path | None:
     return path if path.exists() else None
 
 
-def _write(
-    source: JudgedCollection, documents: Documents, negatives: Path | None, scores: Path | None, folder: Path
-) -> None:
-    topics = source.read_topics()
-    positives, relevance = _judged(source, [qid for qid, _ in topics], documents)
-    kept = np.flatnonzero(np.diff(positives.ends, prepend=0))
-    for number in kept:
-        if not topics[number][1]:
-            qid = topics[number][0]
-            raise UserError(f"{source.place_of(qid)}: the query {qid!r} is empty; give its text")
-    if not len(kept):
-        raise UserError(f"{source.qrels}: no query has a document of relevance {RELEVANT} or more; nothing to train on")
-    logger.info("%s: %d of %d queries have a positive", source.name, len(kept), len(topics))
-    arrays = {"positives": positives.take(kept), "relevance": relevance.take(kept)}
-    numbers = dict.fromkeys((qid for qid, _ in topics), -1) | {topics[n][0]: i for i, n in enumerate(kept)}
-    arrays["negatives"] = _negatives(negatives, arrays["positives"], source, numbers, documents)
-    if scores is not None:
-        arrays |= _scores(scores, arrays, source, numbers, documents)
-    for name, array in arrays.items():
-        array.save(folder, name)
-    queries = {"query_ids": [topics[number][0] for number in kept], "queries": [topics[number][1] for number in kept]}
-    write_json(folder / QUERIES, queries)
-
-
-def _judged(source: JudgedCollection, query_ids: list[str], documents: Documents) -> tuple[Ragged, Ragged]:
-    """Of each query the rows and the relevance of its positives."""
-    qrels = read_qrels(source.qrels)
-    if unknown := qrels.keys() - set(query_ids):
-        first = next(item for item in judgements(source.qrels) if item.qid in unknown)
-        raise UserError(f"{first.where}: there is no query {first.qid!r} in {source.topics or source.name}")
-    judged = [(number, *item) for number, qid in enumerate(query_ids) for item in qrels.get(qid, {}).items()]
-    owners, docids, relevance = (list(column) for column in zip(*judged, strict=True))
-    rows = documents.rows(docids)
-    if (rows < 0).any():
-        unknown = {docids[place] for place in np.flatnonzero(rows < 0)}
-        first = next(item for item in judgements(source.qrels) if item.docid in unknown)
-        raise UserError(f"{first.where}: there is no document {first.docid!r} in the corpus of {source.name}")
-    relevant = np.array(relevance) >= RELEVANT
-    positives = Ragged.grouped(rows[relevant], np.array(owners)[relevant], len(query_ids))
-    return positives, positives.like(np.array(relevance)[relevant])
-
-
-def _negatives(
-    path: Path | None, positives: Ragged, source: JudgedCollection, numbers: Mapping[str, int], documents: Documents
-) -> Ragged:
-    """Of each query its negatives in the order of the file, each once and no positive among them."""
-    if path is None:
-        return Ragged(np.zeros(0, np.int64), np.zeros(len(positives), np.int64))
-    pairs = resolve(read_negatives(path), numbers, documents, source.name)
-    keys = _keys(pairs.queries, pairs.rows, documents)
-    is_positive = _places(keys, np.sort(_keys(positives.owners, positives.values, documents))) >= 0
-    if is_positive.any():
-        logger.info("%s: %d negatives are positives of their query and are dropped", path, is_positive.sum())
-    _, first = np.unique(keys[~is_positive], return_index=True)
-    if not len(first):
-        raise UserError(f"{path} has no negative for any query of {source.name} that has a positive")
-    queries, rows = pairs.queries[~is_positive], pairs.rows[~is_positive]
-    first = first[np.lexsort((first, queries[first]))]
-    return Ragged.grouped(rows[first], queries[first], len(positives))
-
-
-def _scores(
-    path: Path, arrays: Mapping[str, Ragged], source: JudgedCollection, numbers: Mapping[str, int], documents: Documents
-) -> dict[str, Ragged]:
-    """The scores of the positives and negatives in ``arrays``, float32, NaN where the file has none."""
-    pairs = resolve(read_scores(path), numbers, documents, source.name)
-    keys, first = np.unique(_keys(pairs.queries, pairs.rows, documents), return_index=True)
-    if not len(keys):
-        raise UserError(f"{path} has no score for any query of {source.name} that has a positive")
-    found = {}
-    for name in ("positives", "negatives"):
-        wanted = _keys(arrays[name].owners, arrays[name].values, documents)
-        scores = np.full(len(wanted), np.nan, np.float32)
-        places = _places(wanted, keys)
-        scores[places >= 0] = pairs.scores[first[places[places >= 0]]]
-        found[f"{name.removesuffix('s')}_scores"] = arrays[name].like(scores)
-    if all(np.isnan(array.values).all() for array in found.values()):
-        raise UserError(f"{path} has no score of a positive or a negative of {source.name}")
-    return found
-
-
-def _keys(queries: np.ndarray, rows: np.ndarray, documents: Documents) -> np.ndarray:
-    """One number for each pair of a query and a document, (n,) int64."""
-    return queries * len(documents) + rows
-
-
-def _places(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """The place of each of ``wanted`` (n,) in ``keys`` (m > 0,), which ascend: (n,) int64, -1 where it is not."""
-    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[places] == wanted, places, -1)
+def listed(paths: Paths) -> list[AnyPath]:
+    """One path, or several, as a list."""
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)

@@ -1,1 +1,1 @@
-"""Hard negatives from an index of the current model. ``python -m pyserini_dupmae.training.mine --help``."""
+"""Hard negatives from an index of the current model: `run` has the function, `selection` says which hits stay."""

@@ -10,10 +10,58 @@ After an interruption the same command goes on where it was.
 
 from __future__ import annotations
 
-from pyserini_dupmae.training.mine.command import main
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
+from pyserini_dupmae.training.mine.run import mine
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.command import add_batch_size, add_dtype, make_parser, positive_int, run_command
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = make_parser("training.mine", __doc__)
+    add = made.add_argument
+    add("--index", required=True, metavar="DIR", help="folder that was --embeddings of pyserini_dupmae.encode")
+    add("--encoder", required=True, metavar="MODEL", help="the model that encoded it: a folder or a name on the Hub")
+    add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    add("--output", required=True, metavar="FILE", help="negatives to write: .jsonl or .jsonl.gz")
+    add("--depth", type=positive_int, default=200, metavar="N", help="hits a query to choose from")
+    add("--queries", type=positive_int, metavar="N", help="mine for so many queries, drawn at random (default: all)")
+    add("--seed", type=int, default=0, help="of that draw")
+    add("--mode", default="hybrid", help="hybrid (Eq. 12), or dense or sparse, a part of it alone")
+    add("--skip", type=int, default=0, metavar="N", help="leave out the N hardest negatives")
+    add("--negatives", type=Path, metavar="FILE", help="negatives that the teacher has scored: an earlier output")
+    add("--scores", type=Path, metavar="FILE", help="its scores, of pyserini_dupmae.training.teacher score")
+    add(
+        "--max-score-margin",
+        type=float,
+        metavar="M",
+        help="leave out a hit that the teacher scores above the query's lowest positive minus M",
+    )
+    add("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
+    add_batch_size(made, "queries", 64)
+    add(
+        "--threads",
+        type=positive_int,
+        default=os.cpu_count(),
+        metavar="N",
+        help="queries searched at a time (default: one a core)",
+    )
+    add("--device", default="cpu", help="where queries are encoded")
+    add_dtype(made)
+    add("--overwrite", action="store_true", help="replace the output if it exists, and parts of other settings")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with ``argv`` (default: the command line); raises `UserError`."""
+    log.show()
+    log.logger.info("%s", mine(**vars(parser().parse_args(argv))))
+
 
 if __name__ == "__main__":
-    log.show()
     run_command(main)

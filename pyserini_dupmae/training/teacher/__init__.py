@@ -1,1 +1,1 @@
-"""Cross-encoders as teachers of stage 3 (Eq. 15). ``python -m pyserini_dupmae.training.teacher --help``."""
+"""Cross-encoders as teachers of stage 3 (Eq. 15): `train` makes one, `score` asks one."""

@@ -5,17 +5,120 @@
 
 DIR is a cross-encoder of sentence-transformers, and so is any other ``--teacher``. A line of the scores is "query id,
 docid, score", with tabs between. After an interruption ``train --resume`` and the same ``score`` go on where they were.
+Each of the two tells its options with --help.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pyserini_dupmae.training.teacher.command import main
+from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.command import add_batch_size, add_dtype, make_parser, positive_int, run_command
 
-if __name__ == "__main__":
+if TYPE_CHECKING:
+    from transformers import HfArgumentParser
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line begins with."""
+    made = make_parser("training.teacher", __doc__)
+    made.add_argument("command", choices=COMMANDS, help="train a cross-encoder, or score with one")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
         log.show()
+    words = list(sys.argv[1:] if argv is None else argv)
+    COMMANDS[parser().parse_args(words[:1]).command](words[1:])
+
+
+def train_parser() -> HfArgumentParser:
+    """The options of ``train``."""
+    from pyserini_dupmae.training.arguments import make_parser as make_training_parser
+    from pyserini_dupmae.training.teacher.train import TeacherArguments
+
+    made, run = make_training_parser(TeacherArguments, "teacher train", "Train a cross-encoder as a teacher.")
+    run.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="MODEL",
+        help="a cross-encoder, or an encoder that gets a new classifier: a folder or a name on the Hub",
+    )
+    run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    run.add_argument("--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined, one a source")
+    run.add_argument("--negatives-per-positive", type=positive_int, default=4, metavar="N", help="drawn once")
+    run.add_argument("--depth", type=positive_int, default=200, metavar="N", help="of the hardest so many")
+    run.add_argument("--max-length", type=positive_int, default=192, help="tokens of a pair, special ones included")
+    run.add_argument("--eval-queries", type=int, default=200, help="queries held out, at most a tenth; 0: none")
+    run.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
+    return made
+
+
+def _train(argv: Sequence[str]) -> None:
+    from pyserini_dupmae.training.arguments import parse
+    from pyserini_dupmae.training.teacher.train import train_teacher
+
+    training, options = parse(train_parser(), argv)
+    done = train_teacher(
+        model=options.source,
+        data=options.data,
+        output=training.output_dir,
+        negatives=options.negatives,
+        negatives_per_positive=options.negatives_per_positive,
+        depth=options.depth,
+        max_length=options.max_length,
+        eval_queries=options.eval_queries,
+        cache=options.cache,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        arguments=training,
+    )
+    log.logger.info("%s", done)
+    log.logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", done.folder)
+
+
+def score_parser() -> argparse.ArgumentParser:
+    """The options of ``score``."""
+    made = make_parser(
+        "training.teacher score",
+        "Score the positives and negatives of each query that has negatives, with a teacher: raw logits of a "
+        "cross-encoder.",
+    )
+    add = made.add_argument
+    add("--teacher", required=True, metavar="MODEL", help="a cross-encoder: a folder or a name on the Hub")
+    add(
+        "--bi-encoder", action="store_true", help="the teacher is a SentenceTransformer; its cosines times 20 are taken"
+    )
+    add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
+    add("--negatives", type=Path, metavar="FILE", help="scored beside the positives (default: these of all queries)")
+    add("--output", required=True, metavar="FILE", help="scores to write: .tsv or .tsv.gz")
+    add("--depth", type=positive_int, metavar="N", help="the N hardest negatives of a query alone (default: all)")
+    add("--max-length", type=positive_int, metavar="N", help="tokens of a pair (default: the teacher's own)")
+    add("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
+    add_batch_size(made, "pairs", 64)
+    add("--device", default="cpu", help="where the teacher runs")
+    add_dtype(made)
+    add("--overwrite", action="store_true", help="replace the output if it exists, and parts of other settings")
+    return made
+
+
+def _score(argv: Sequence[str]) -> None:
+    from pyserini_dupmae.training.teacher.score import score
+
+    log.logger.info("%s", score(**vars(score_parser().parse_args(argv))))
+
+
+COMMANDS = {"train": _train, "score": _score}
+
+
+if __name__ == "__main__":
     run_command(main)

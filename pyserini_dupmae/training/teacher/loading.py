@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from sentence_transformers import CrossEncoder, SentenceTransformer
 from torch import nn
 from transformers import AutoConfig
 from transformers.utils import SAFE_WEIGHTS_NAME
@@ -19,9 +19,18 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
 from pyserini_dupmae.modeling.masked_lm import position_limit
 from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.lazy import require
 from pyserini_dupmae.util.log import logger
 
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+
 CLASSIFIER = "ForSequenceClassification"
+
+
+def sentence_transformers() -> Any:
+    """The library; raises `UserError` when it is not installed."""
+    return require("sentence_transformers", "a teacher", "'pyserini_dupmae[train]'")
 
 
 def new_cross_encoder(name: str, max_length: int) -> CrossEncoder:
@@ -48,7 +57,9 @@ def _new_cross_encoder(place: str, name: str, max_length: int) -> CrossEncoder:
     if not _is_classifier(place, name):
         logger.info("%s gets a new classifier, which wants training", name)
     with _loading(name):
-        model = CrossEncoder(place, num_labels=1, max_length=max_length, device="cpu")
+        library = sentence_transformers()
+        model: CrossEncoder = library.CrossEncoder(place, num_labels=1, max_length=max_length, device="cpu")
+    assert model.config is not None, "a cross-encoder has a configuration"
     limit = position_limit(model.config)
     if max_length > limit:
         raise UserError(f"--max-length {max_length} does not fit: {name} takes {limit} tokens")
@@ -67,7 +78,9 @@ def load_cross_encoder(name: str, device: str, dtype: str, max_length: int | Non
             "pyserini_dupmae.training.teacher train, or give --bi-encoder if it is a SentenceTransformer"
         )
     with _loading(name):
-        model = CrossEncoder(name, max_length=max_length, device=device, model_kwargs={"dtype": DTYPES[dtype]})
+        model: CrossEncoder = sentence_transformers().CrossEncoder(
+            name, max_length=max_length, device=device, model_kwargs={"dtype": DTYPES[dtype]}
+        )
     if model.num_labels != 1:
         raise UserError(f"{name} has {model.num_labels} labels; a teacher gives one score a pair")
     return model
@@ -76,7 +89,9 @@ def load_cross_encoder(name: str, device: str, dtype: str, max_length: int | Non
 def load_bi_encoder(name: str, device: str, dtype: str, max_length: int | None) -> SentenceTransformer:
     """A bi-encoder; see `load_cross_encoder`."""
     with _loading(name):
-        model = SentenceTransformer(name, device=device, model_kwargs={"dtype": DTYPES[dtype]})
+        model: SentenceTransformer = sentence_transformers().SentenceTransformer(
+            name, device=device, model_kwargs={"dtype": DTYPES[dtype]}
+        )
     if max_length is not None:
         model.max_seq_length = max_length
     return model

@@ -1,49 +1,125 @@
-"""Scoring the positives and negatives of a source with a teacher."""
+"""Scoring the positives and negatives of a training set with a teacher: a cross-encoder, or a bi-encoder."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import torch
+from tqdm import tqdm
 
-from pyserini_dupmae.modeling.loading import DTYPES
-from pyserini_dupmae.training.data import SOURCE_HELP, TrainingSet, load_training_set
-from pyserini_dupmae.training.identity import content_digest
-from pyserini_dupmae.training.resumable_file import PartedFile
+from pyserini_dupmae.training.data import TrainingSet, load_training_set
+from pyserini_dupmae.training.resumable_file import ResumableFile
 from pyserini_dupmae.training.teacher.loading import load_bi_encoder, load_cross_encoder, weights_digest
-from pyserini_dupmae.training.teacher.scorers import BiEncoderScorer, CrossEncoderScorer, Scorer
-from pyserini_dupmae.util.command import positive_int
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import user_cache
 
 QUERIES_A_PART = 200
+COSINE_SCALE = 20.0
+"""What sentence-transformers' ranking losses multiply cosines by, so that a softmax over them is not flat."""
+TEXTS_AT_A_TIME = 20_000
+
+ScoresOf = Callable[[range], np.ndarray]
+"""Queries -> the scores of each with its documents, one query after another: (pairs,) float32."""
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse the options and score; raises `UserError`."""
-    options = _parse(argv)
-    output = PartedFile(options.output, ".tsv", QUERIES_A_PART, options.overwrite)
-    load = load_bi_encoder if options.bi_encoder else load_cross_encoder
-    model = load(options.teacher, options.device, options.dtype, options.max_length)
-    data = load_training_set(options.data, options.cache, options.negatives)
-    if options.negatives:
-        data = data.mined()
+@dataclass(frozen=True)
+class ScoringResult:
+    """What scoring did.
+
+    Attributes:
+        path: the file of scores.
+        queries: how many queries it holds.
+        pairs: how many scores.
+        scored: the queries that this call scored; an interrupted one had done the others.
+        seconds: how long this call took.
+    """
+
+    path: Path
+    queries: int
+    pairs: int
+    scored: int
+    seconds: float
+
+    def __str__(self) -> str:
+        done = f"{self.scored} of them scored in {self.seconds:.0f} s"
+        return f"{self.path}: {self.pairs} scores of {self.queries} queries, {done}"
+
+
+def score(
+    *,
+    teacher: str | os.PathLike,
+    data: str | os.PathLike,
+    output: str | os.PathLike,
+    negatives: str | os.PathLike | None = None,
+    bi_encoder: bool = False,
+    depth: int | None = None,
+    max_length: int | None = None,
+    cache: str | os.PathLike | None = None,
+    batch_size: int = 64,
+    device: str = "cpu",
+    dtype: str = "float32",
+    overwrite: bool = False,
+) -> ScoringResult:
+    """Score the positives and negatives of each query with a teacher, for stage 3 (Eq. 15).
+
+    After an interruption the same call goes on where it was. For example::
+
+        import pyserini_dupmae.api as dupmae
+
+        print(dupmae.score(teacher="TEACHER", data="beir/nfcorpus:train", negatives="negatives.jsonl",
+                           output="scores.tsv"))
+
+    Args:
+        teacher: a cross-encoder of sentence-transformers, of which raw logits are taken: a folder or a name on the
+            Hugging Face Hub.
+        data: the training set, as docs/training-data.md names it.
+        output: the file to write, ``.tsv`` or ``.tsv.gz``.
+        negatives: what is scored beside the positives, of the queries that have some; None for the positives of all
+            queries, and the negatives that the training set itself may have.
+        bi_encoder: the teacher is a SentenceTransformer; its cosines times 20 are taken.
+        depth: the hardest so many negatives of a query alone; None for all.
+        max_length: tokens of a pair, of a bi-encoder of a text; None for the teacher's own.
+        cache: where prepared data is kept (default: in the user's cache folder).
+        batch_size: pairs computed together.
+        device: where the teacher runs.
+        dtype: its precision: ``float32``, ``bfloat16`` or ``float16``.
+        overwrite: replace the output if it exists, and what was begun with other settings.
+
+    Raises:
+        UserError: there is no such teacher, a file cannot be used, a score is not finite, or ``output`` exists.
+    """
+    start = time.monotonic()
+    file = ResumableFile(output, ".tsv", QUERIES_A_PART, overwrite)
+    model = (BiEncoder if bi_encoder else LogitsOfCrossEncoder)(str(teacher), device, dtype, max_length, batch_size)
+    training_set = load_training_set(data, cache, negatives)
+    if negatives is not None:
+        training_set = training_set.mined()
     documents = [
-        np.concatenate([positives, negatives[: options.depth]])
-        for positives, negatives in zip(data.positives, data.negatives, strict=True)
+        np.concatenate([positives, hardest[:depth]])
+        for positives, hardest in zip(training_set.positives, training_set.negatives, strict=True)
     ]
-    kind = BiEncoderScorer if options.bi_encoder else CrossEncoderScorer
-    scorer = kind(model, data, documents, options.batch_size)
-    settings = {name: getattr(options, name) for name in ("bi_encoder", "max_length", "dtype", "device", "batch_size")}
-    settings |= {"teacher": weights_digest(model), "data": content_digest(data, documents)}
-    output.write(settings, len(documents), lambda part: _entries(part, scorer, data, documents))
+    scores_of = model.prepare(training_set, documents)
+    decides = {
+        "bi_encoder": bi_encoder,
+        "max_length": max_length,
+        "dtype": dtype,
+        "device": device,
+        "batch_size": batch_size,
+        "teacher": model.digest(),
+        "data": training_set.digest(documents),
+    }
+    scored = file.write(decides, len(documents), lambda part: _entries(part, scores_of, training_set, documents))
+    return ScoringResult(file.path, len(documents), sum(map(len, documents)), scored, time.monotonic() - start)
 
 
-def _entries(part: range, scorer: Scorer, data: TrainingSet, documents: Sequence[np.ndarray]) -> Iterator[str]:
+def _entries(part: range, scores_of: ScoresOf, data: TrainingSet, documents: Sequence[np.ndarray]) -> Iterator[str]:
     """The lines of each query of ``part``: positives first, then negatives, the hardest first."""
-    scores = scorer.scores(part)
+    scores = scores_of(part)
     if not np.isfinite(scores).all():
         raise UserError("the teacher gave NaN or infinity for a pair; score in float32")
     ends = np.cumsum([len(documents[query]) for query in part])
@@ -53,25 +129,73 @@ def _entries(part: range, scorer: Scorer, data: TrainingSet, documents: Sequence
         yield "".join(f"{data.query_ids[query]}\t{docid}\t{score:.6f}\n" for docid, score in lines)
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_dupmae.training.teacher score",
-        description="Score the positives and negatives of each query that has negatives, with a teacher: raw logits "
-        "of a cross-encoder.",
-    )
-    add = parser.add_argument
-    add("--teacher", required=True, metavar="MODEL", help="a cross-encoder: a folder or a name on the Hub")
-    add(
-        "--bi-encoder", action="store_true", help="the teacher is a SentenceTransformer; its cosines times 20 are taken"
-    )
-    add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    add("--negatives", type=Path, metavar="FILE", help="scored beside the positives (default: these of all queries)")
-    add("--output", required=True, metavar="FILE", help="scores to write: .tsv or .tsv.gz")
-    add("--depth", type=positive_int, metavar="N", help="the N hardest negatives of a query alone (default: all)")
-    add("--max-length", type=positive_int, metavar="N", help="tokens of a pair (default: the teacher's own)")
-    add("--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept")
-    add("--batch-size", type=positive_int, default=64, metavar="N", help="pairs computed together (default: 64)")
-    add("--device", default="cpu", help="where the teacher runs (default: cpu)")
-    add("--dtype", choices=tuple(DTYPES), default="float32", help="its precision (default: float32)")
-    add("--overwrite", action="store_true", help="replace the output if it exists, and parts of other settings")
-    return parser.parse_args(argv)
+class Teacher(Protocol):
+    """A model that scores queries and documents."""
+
+    def __init__(self, name: str, device: str, dtype: str, max_length: int | None, batch_size: int): ...
+
+    def digest(self) -> str:
+        """A hash of the weights."""
+        ...
+
+    def prepare(self, data: TrainingSet, documents: Sequence[np.ndarray]) -> ScoresOf:
+        """A function that scores queries of ``data`` with their ``documents``: rows (n,) int64 for each query."""
+        ...
+
+
+class LogitsOfCrossEncoder:
+    """Raw logits."""
+
+    def __init__(self, name: str, device: str, dtype: str, max_length: int | None, batch_size: int):
+        self.model, self.batch_size = load_cross_encoder(name, device, dtype, max_length), batch_size
+
+    def digest(self) -> str:
+        return weights_digest(self.model)
+
+    def prepare(self, data: TrainingSet, documents: Sequence[np.ndarray]) -> ScoresOf:
+        def scores_of(part: range) -> np.ndarray:
+            pairs = [(data.queries[i], text) for i in part for text in data.documents.texts(documents[i])]
+            # `predict` sorts by length, so that little is computed for padding.
+            logits: np.ndarray = self.model.predict(
+                pairs, batch_size=self.batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
+            )
+            return logits
+
+        return scores_of
+
+
+class BiEncoder:
+    """Cosines, times `COSINE_SCALE`.
+
+    Every text is embedded once, and all of them before the first score, so that none depends on where an interrupted
+    run went on. The embeddings are held in memory.
+    """
+
+    def __init__(self, name: str, device: str, dtype: str, max_length: int | None, batch_size: int):
+        self.model, self.batch_size = load_bi_encoder(name, device, dtype, max_length), batch_size
+
+    def digest(self) -> str:
+        return weights_digest(self.model)
+
+    def prepare(self, data: TrainingSet, documents: Sequence[np.ndarray]) -> ScoresOf:
+        rows = np.unique(np.concatenate(documents))
+        blocks = np.split(rows, range(TEXTS_AT_A_TIME, len(rows), TEXTS_AT_A_TIME))
+        queries = self._embed(data.queries)  # (queries, d)
+        embeddings = np.concatenate(
+            [self._embed(data.documents.texts(block)) for block in tqdm(blocks, desc="embedding")]
+        )  # (rows, d)
+
+        def scores_of(part: range) -> np.ndarray:
+            of_part = documents[part.start : part.stop]
+            left = queries[np.repeat(part, [len(found) for found in of_part])]  # (pairs, d)
+            right = embeddings[np.searchsorted(rows, np.concatenate(of_part))]  # (pairs, d)
+            scores: np.ndarray = COSINE_SCALE * np.einsum("ij,ij->i", left, right)
+            return scores
+
+        return scores_of
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        embeddings: np.ndarray = self.model.encode(
+            texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return embeddings

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
-from pyserini_dupmae.training.mine.command import main
+from pyserini_dupmae.search.searcher import DupMAESearcher
+from pyserini_dupmae.training.mine import run
+from pyserini_dupmae.training.mine.__main__ import main
 from pyserini_dupmae.util.errors import UserError
 from tests.search.exhaustive import Documents, brute_force
 from tests.training.mine.conftest import POSITIVES, write_source
@@ -113,36 +113,44 @@ def test_a_sample_of_the_queries_has_the_negatives_of_all(
     assert some == {qid: every[qid] for qid in every if qid in some}
 
 
-KILLED = "from pyserini_dupmae.training.mine import command; command.QUERIES_A_PART = 10; command.main()"
-
-
-def test_a_killed_run_goes_on_to_the_same_bytes(
-    encoded: Path, tiny_model_dir: Path, corpus: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_work_that_was_begun_goes_on_with_the_same_settings_only(
+    encoded: Path,
+    tiny_model_dir: Path,
+    source: Path,
+    expected: Compute,
+    topics: list,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    queries = {str(number): " ".join(text.split()[:6]) for number, (_, text) in enumerate(corpus[:150])}
-    positives = {qid: [corpus[int(qid)][0]] for qid in queries}
-    source = write_source(tmp_path / "beir", corpus, queries, positives)
-    killed, whole = tmp_path / "killed.jsonl.gz", tmp_path / "whole.jsonl.gz"
-    command = [
-        sys.executable,
-        "-c",
-        KILLED,
-        *_options(encoded, tiny_model_dir, source, killed, "--batch-size", 1, "--threads", 1),
+    """What decides the negatives is among the settings; how many queries are searched at a time is not."""
+    output = tmp_path / "negatives.jsonl.gz"
+    monkeypatch.setattr(run, "QUERIES_A_PART", 2)
+    rank = DupMAESearcher.rank
+
+    def interrupted(self: DupMAESearcher, queries: list[str], *more: int) -> object:
+        if topics[6][1] in queries:
+            raise KeyboardInterrupt
+        return rank(self, queries, *more)
+
+    monkeypatch.setattr(DupMAESearcher, "rank", interrupted)
+    arguments = {"index": encoded, "encoder": tiny_model_dir, "data": source, "output": output}
+    arguments["cache"] = source.parent / "cache"
+    with pytest.raises(KeyboardInterrupt):
+        run.mine(**arguments, batch_size=1)
+    monkeypatch.setattr(DupMAESearcher, "rank", rank)
+    for changed, message in (
+        ({"depth": 100}, "depth 200, not 100"),
+        ({"queries": 5}, "queries 6, not 5"),
+        ({"queries": 6, "seed": 1, "mode": "dense"}, "mode 'hybrid', not 'dense'"),
+        ({"skip": 1}, "skip 0, not 1"),
+    ):
+        with pytest.raises(UserError, match=f"was begun with {message}"):
+            run.mine(**arguments, **changed)
+    done = run.mine(**arguments, batch_size=7, threads=2)
+    assert (done.queries, done.mined, done.unproved) == (6, 4, 0)
+    assert [json.loads(line) for line in gzip.decompress(output.read_bytes()).splitlines()] == [
+        {"query_id": qid, "negatives": negatives} for qid, negatives in expected().items()
     ]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while process.poll() is None and not (tmp_path / "killed.jsonl.gz.parts" / "000000020").exists():
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not killed.exists()
-    monkeypatch.setattr("pyserini_dupmae.training.mine.command.QUERIES_A_PART", 10)
-    with pytest.raises(UserError, match="was begun with depth 200, but this command has 100"):
-        main(_options(encoded, tiny_model_dir, source, killed, "--depth", 100))
-    with pytest.raises(UserError, match="was begun with queries 150, but this command has 149"):
-        main(_options(encoded, tiny_model_dir, source, killed, "--queries", 149))
-    main(_options(encoded, tiny_model_dir, source, killed, "--batch-size", 7, "--threads", 1))
-    main(_options(encoded, tiny_model_dir, source, whole, "--threads", 2))
-    assert killed.read_bytes() == whole.read_bytes()
 
 
 def test_an_index_of_other_documents_is_refused(

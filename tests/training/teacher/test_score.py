@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,12 +14,11 @@ import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 
 from pyserini_dupmae.training.data import load_training_set
-from pyserini_dupmae.training.teacher.command import main
+from pyserini_dupmae.training.teacher.__main__ import main
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
+from pyserini_dupmae.training.teacher.score import score
 from pyserini_dupmae.util.errors import UserError
 from tests.training.teacher.conftest import Task
-
-KILLED = "from pyserini_dupmae.training.teacher import command, score; score.QUERIES_A_PART = 1; command.main()"
 
 
 @pytest.fixture(scope="module")
@@ -80,30 +76,43 @@ def test_a_bi_encoder_gives_cosines_times_20(task: Task, tmp_path: Path) -> None
     main(_options(folder, task, output, "--depth", 1, "--bi-encoder", "--max-length", 16))
     model = SentenceTransformer(str(folder), device="cpu")
     model.max_seq_length = 16
-    for qid, docid, score in _lines(output)[::40]:
+    for qid, docid, found in _lines(output)[::40]:
         query, document = model.encode([task.queries[qid]])[0], model.encode([task.documents[docid]])[0]
         cosine = query @ document / np.linalg.norm(query) / np.linalg.norm(document)
-        assert score == pytest.approx(20 * cosine, abs=1e-3)
+        assert found == pytest.approx(20 * cosine, abs=1e-3)
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(
+def test_an_interrupted_run_goes_on_to_the_same_bytes_with_the_same_settings_only(
     teacher: Path, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed, whole = tmp_path / "killed.tsv", tmp_path / "whole.tsv"
-    command = [sys.executable, "-c", KILLED, *_options(teacher, task, killed, "--batch-size", 1)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-    while process.poll() is None and not (tmp_path / "killed.tsv.parts" / "000000003").exists():
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not killed.exists()
-    monkeypatch.setattr("pyserini_dupmae.training.teacher.score.QUERIES_A_PART", 1)
-    main(_options(teacher, task, killed, "--batch-size", 1))
-    main(_options(teacher, task, whole, "--batch-size", 1))
-    assert killed.read_bytes() == whole.read_bytes()
-    with pytest.raises(UserError, match="exists; give another --output"):
-        main(_options(teacher, task, whole, "--batch-size", 1))
+    monkeypatch.setattr("pyserini_dupmae.training.teacher.score.QUERIES_A_PART", 25)
+    arguments = {"teacher": teacher, "data": task.source, "negatives": task.negatives, "cache": tmp_path / "cache"}
+    whole, broken = tmp_path / "whole.tsv", tmp_path / "broken.tsv"
+    done = score(**arguments, output=whole)
+    assert (done.queries, done.scored, done.pairs) == (60, 60, len(_lines(whole)))
+    predict, calls = CrossEncoder.predict, []
+
+    def interrupted(self: CrossEncoder, pairs: list, **more: object) -> np.ndarray:
+        calls.append(len(pairs))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return predict(self, pairs, **more)
+
+    monkeypatch.setattr(CrossEncoder, "predict", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        score(**arguments, output=broken)
+    assert not broken.exists()
+    other = tmp_path / "other"
+    model = CrossEncoder(str(teacher), device="cpu")
+    torch.nn.init.normal_(model.model.classifier.weight)
+    model.save_pretrained(str(other))
+    for changed, message in (({"depth": 2}, "data"), ({"batch_size": 7}, "batch_size 64, not 7")):
+        with pytest.raises(UserError, match=f"was begun with {message}"):
+            score(**arguments, **changed, output=broken)
+    with pytest.raises(UserError, match="was begun with teacher"):
+        score(**{**arguments, "teacher": other}, output=broken)
+    assert score(**arguments, output=broken).scored == 35
+    assert broken.read_bytes() == whole.read_bytes()
 
 
 def test_what_is_no_cross_encoder_is_refused(masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 
 from pyserini_dupmae.training.data import CombinedTrainingSet, load_training_set
-from pyserini_dupmae.training.teacher.command import main
+from pyserini_dupmae.training.teacher.__main__ import main
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
-from pyserini_dupmae.training.teacher.pairs import split, training_pairs
+from pyserini_dupmae.training.teacher.train import split, training_pairs
 from pyserini_dupmae.util.errors import UserError
 from tests.training.teacher.conftest import Task
 

@@ -1,4 +1,4 @@
-"""Folders in the cache, named by the content they were made from, each built by one process alone."""
+"""Folders in a cache, named by the content that they were made from, each built by one process alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 def content_key(inputs: Iterable[Path | str | None]) -> str:
-    """A hash of the bytes of files, and of names where another library looks after the data."""
+    """A hash of the bytes of files, and of the names of what another library looks after."""
     described = [combined(digest(item)) if isinstance(item, Path) else item for item in inputs]
     return hashlib.sha256(json.dumps([FORMAT, *described]).encode()).hexdigest()[:16]
 
