@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from pyserini_dupmae.modeling.heads import TokenHead
 from pyserini_dupmae.util.log import logger
 
-# Not tuned beyond a look: the products of two weights are then of the order of half of BM25's.
-IDF_SHARE = 0.5
-DISTANCE = 3.0
+# Not tuned beyond a look. Products of two weights are then of the order that a softmax over scores wants; a token that
+# occurs five times in a text weighs about twice as much as one that occurs once.
+IDF_SHARE = 0.2
+DISTANCE = 2.0
+COUNT = 0.25
 NEIGHBOURS = 30
 CONTEXT = 0.03
 SEEN = 3
@@ -61,6 +63,7 @@ def set_lexical_head(head: TokenHead, embeddings: Tensor, frequencies: Tensor, d
     nn.init.zeros_(head.gate.bias)
     head.token.weight.copy_(DISTANCE * torch.eye(embeddings.shape[1]))
     head.token.bias.copy_(-DISTANCE * embeddings.mean(dim=0))
+    head.count.weight.copy_(torch.tensor([COUNT, 0.0]).expand_as(head.count.weight))
     head.output.weight.copy_(embeddings)
     idf = torch.log1p((documents - frequencies + 0.5) / (frequencies + 0.5))
     alone = (IDF_SHARE * idf).sqrt() - DISTANCE * (embeddings * centred).sum(dim=1)

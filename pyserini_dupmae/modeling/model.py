@@ -16,7 +16,7 @@ from transformers.utils import ModelOutput
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.equations import activate, max_pool, pool_tokens, reduce_cls, scaled_unit, sparsify
-from pyserini_dupmae.modeling.heads import make_head
+from pyserini_dupmae.modeling.heads import Tokens, make_head, token_counts
 from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.modeling.vocabulary import ordinary_tokens, pooled_logits
 
@@ -110,7 +110,7 @@ class DupMAEModel(PreTrainedModel):
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         hidden = self.hidden_states(input_ids, attention_mask)
-        logits = self.ot_head(hidden, self.token_embeddings(input_ids))  # (B, L, |V|)
+        logits = self.ot_head(hidden, self.tokens(input_ids, attention_mask))  # (B, L, |V|)
         mu = max_pool(logits, self.ordinary_tokens(input_ids, attention_mask))
         mu = activate(self.known(mu), self.config.activation)
         return DupMAEOutput(cls=self.reduce(hidden, attention_mask), mu=mu)
@@ -125,14 +125,16 @@ class DupMAEModel(PreTrainedModel):
         """The dense part (B, d'), and mu (B, |V|) before its activation, by a ``pool`` that needs no logits."""
         with FastLinear():
             hidden = self.hidden_states(input_ids, attention_mask)
-            transformed = self.ot_head.transform(hidden, self.token_embeddings(input_ids))
+            transformed = self.ot_head.transform(hidden, self.tokens(input_ids, attention_mask))
         output = self.ot_head.output
         mu = pool(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
         return self.reduce(hidden, attention_mask), self.known(mu)
 
-    def token_embeddings(self, input_ids: Tensor) -> Tensor | None:
-        """The input embeddings (B, L, d) of the words ``input_ids`` (B, L) where the head reads them, else None."""
-        return self.get_input_embeddings()(input_ids) if self.config.ot_input == "hidden+token" else None
+    def tokens(self, input_ids: Tensor, attention_mask: Tensor) -> Tokens | None:
+        """What the head reads of texts (B, L) beside their hidden states; None where it reads nothing else."""
+        if self.config.ot_input == "hidden":
+            return None
+        return Tokens(self.get_input_embeddings()(input_ids), token_counts(input_ids, attention_mask))
 
     def reduce(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         """Eq. 10, with the configuration's ``pooling`` and ``dense_norm``.

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import gelu
 
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
+from pyserini_dupmae.modeling.heads import Tokens
 from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.modeling.lexical import (
     DISTANCE,
@@ -42,13 +43,15 @@ def by_hand(model: DupMAEModel, text: str) -> torch.Tensor:
     ids = model.tokenizer(text)["input_ids"]
     hidden = model.encoder(input_ids=torch.tensor([ids])).last_hidden_state[0]
     best = [0.0] * model.config.vocab_size
+    length = math.log(len(ids) / 100)
     for token_id, state in zip(ids[1:-1], hidden[1:-1], strict=True):
         seen = gelu(head.dense.weight @ state + head.dense.bias)
         seen = (seen - seen.mean()) / (seen.var(unbiased=False) + 1e-12).sqrt()
         seen = seen * head.layer_norm.weight + head.layer_norm.bias
         token = head.token.weight @ embeddings[token_id] + head.token.bias
         gate = head.gate.weight @ state + head.gate.bias
-        seen = seen + torch.tensor([(1 + g) * t for g, t in zip(gate.tolist(), token.tolist(), strict=True)])
+        count = head.count.weight @ torch.tensor([math.log(ids.count(token_id)), length])
+        seen = seen + torch.stack([(1 + g + c) * t for g, c, t in zip(gate, count, token, strict=True)])
         best = [max(a, b) for a, b in zip(best, (embeddings @ seen + head.output.bias).tolist(), strict=True)]
     return torch.tensor(best)
 
@@ -77,7 +80,7 @@ def test_gradients_are_those_of_the_plain_definition(model):
         model.zero_grad()
         bag.square().sum().backward()
         gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
-    assert {"ot_head.token.weight", "ot_head.gate.weight"} <= gradients[0].keys()
+    assert {"ot_head.token.weight", "ot_head.gate.weight", "ot_head.count.weight"} <= gradients[0].keys()
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-3)
 
 
@@ -106,7 +109,8 @@ def test_the_head_begins_as_word_matching(model, tiny_model_dir):
     set_lexical_head(head, embeddings, frequencies, 100)
     mean = embeddings.mean(dim=0)
     head.layer_norm.weight.zero_()  # what the hidden states add is small at first; without it
-    logits = head(torch.zeros(size, model.config.hidden_size), embeddings)  # (token in the text, term)
+    once = Tokens(embeddings, torch.zeros(size, 2))
+    logits = head(torch.zeros(size, model.config.hidden_size), once)  # (token in the text, term)
     seen = [v for v in range(size) if frequencies[v] >= SEEN]
     for term in range(0, size, 37):
         pulls = sorted((DISTANCE * float(embeddings[term] @ (embeddings[v] - mean)) for v in seen), reverse=True)
