@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pyserini_dupmae.evaluation.results import ConditionResult
-from pyserini_dupmae.experiments.published import Scores, published
 from pyserini_dupmae.report.blocks import Bar, Bars, Cell, Row, Section, Table, published_score, score
 from pyserini_dupmae.report.labels import Systems, metrics_of, settings
+
+if TYPE_CHECKING:
+    from pyserini_dupmae.experiments.published import Scores
 
 
 def overview(systems: Systems) -> Section | None:
@@ -86,6 +89,8 @@ def _row(row: dict[str, float], measured: list[str], columns: list[str]) -> list
 
 
 def _published(systems: Systems, where: str) -> Scores:
+    from pyserini_dupmae.experiments.published import published
+
     first = systems.at(where)[0]
     return published(first.collection, first.topics)
 
@@ -104,7 +109,7 @@ def _at(systems: Systems, where: str) -> Table:
     metrics = metrics_of(results)
     others = {
         system: values
-        for system, values in published(results[0].collection, results[0].topics).items()
+        for system, values in _published(systems, where).items()
         if any(metric in values for metric in metrics)
     }
     every = [result.metrics for result in results] + list(others.values())
