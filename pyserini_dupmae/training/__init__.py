@@ -1,1 +1,4 @@
-"""DupMAE's training: pre-training (section 3.1-3.2 of the paper). Imports nothing of the package above the model."""
+"""Training: data, pre-training (Eq. 1-9), fine-tuning (Eq. 13-15), mining of negatives and teachers.
+
+Nothing here imports encoding, indexing or searching but `mine`, which searches; a test checks that.
+"""

@@ -14,11 +14,21 @@ QUERIES = ["how do I copy a directory?", "why do the tides rise?"]
 DOCUMENTS = ["Recursively duplicate a whole folder tree to another place.", "The moon's gravity pulls the sea up."]
 
 
-def test_it_is_small_and_says_what_it_is():
+def test_it_is_small_and_keeps_few_terms():
     assert sum(path.stat().st_size for path in Path(DEFAULT_MODEL).iterdir()) < 50_000_000
-    card = (Path(DEFAULT_MODEL) / "README.md").read_text(encoding="utf-8")
-    for word in ("CC BY-SA", "seed", "nDCG@10", "hours"):
-        assert word in card
+    model = load_model(DEFAULT_MODEL).model
+    documents = model.encode_texts(DOCUMENTS)
+    queries = model.encode_texts(QUERIES, max_length=model.config.query_max_length, full_bow=True)
+    assert ((documents.weights > 0).sum(dim=1) <= model.config.top_k).all()
+    assert (queries.bow > 0).any(dim=1).all()
+
+
+def test_each_part_alone_finds_the_document_that_answers():
+    model = load_model(DEFAULT_MODEL).model
+    queries = model.encode_texts(QUERIES, max_length=model.config.query_max_length, full_bow=True)
+    documents = model.encode_texts(DOCUMENTS, full_bow=True)
+    assert (queries.cls @ documents.cls.T).argmax(dim=1).tolist() == [0, 1]
+    assert (queries.bow @ documents.bow.T).argmax(dim=1).tolist() == [0, 1]
 
 
 def test_it_knows_words_and_what_they_mean():

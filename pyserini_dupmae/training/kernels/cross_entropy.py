@@ -33,8 +33,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             rows, matrix = hidden.to(dtype), weight.to(dtype)
             wide = torch.promote_types(dtype, torch.float32)
             total = torch.zeros((), dtype=wide, device=hidden.device)
-            gradients = _Gradients(wide, hidden, weight, bias) if with_gradients else None
-            transposed = matrix.T.contiguous() if with_gradients else None
+            gradients = _Gradients(wide, hidden, weight, bias, matrix) if with_gradients else None
             size = block_size(len(matrix), rows.device, with_gradient=True)
             for start in range(0, len(rows), size):
                 block = slice(start, start + size)
@@ -47,7 +46,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 normaliser = mass.sum(dim=1)
                 total += (normaliser.log() - chosen).sum()
                 if gradients is not None:
-                    gradients.add(block, mass, normaliser, rows[block], transposed, labels[block])
+                    gradients.add(block, mass, normaliser, rows[block], labels[block])
         if gradients is not None:
             ctx.save_for_backward(*gradients.tensors(hidden, weight, bias))
         return total
@@ -64,29 +63,26 @@ class _Gradients:
     normaliser divides the d columns of a factor instead of the |V| columns of the logits.
     """
 
-    def __init__(self, wide: torch.dtype, hidden: Tensor, weight: Tensor, bias: Tensor | None):
+    def __init__(self, wide: torch.dtype, hidden: Tensor, weight: Tensor, bias: Tensor | None, matrix: Tensor):
         self.hidden = torch.empty_like(hidden, dtype=wide)
         self.weight = torch.zeros_like(weight, dtype=wide)
         self.bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
+        self.transposed = matrix.T.contiguous()  # (d, |V|), the weight in the dtype of the products
 
-    def add(
-        self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, transposed: Tensor, labels: Tensor
-    ) -> None:
-        """Add a block of n rows: ``mass`` (n, |V|), ``normaliser`` and ``labels`` (n,), ``rows`` (n, d).
-
-        ``transposed`` (d, |V|) is the weight.
-        """
+    def add(self, block: slice, mass: Tensor, normaliser: Tensor, rows: Tensor, labels: Tensor) -> None:
+        """Add a block of n rows: ``mass`` (n, |V|), ``normaliser`` and ``labels`` (n,), ``rows`` (n, d)."""
         scaled = rows / normaliser[:, None].to(rows.dtype)
         ones = torch.ones_like(normaliser)
         if self.bias is not None:
             self.bias += mass.T @ normaliser.reciprocal()
             self.bias.index_add_(0, labels, -ones)
         mass = mass.to(rows.dtype)
-        self.hidden[block] = linear(mass, transposed) / normaliser[:, None] - transposed[:, labels].T
+        self.hidden[block] = linear(mass, self.transposed) / normaliser[:, None] - self.transposed[:, labels].T
         self.weight += linear(mass.T.contiguous(), scaled.T.contiguous())
         self.weight.index_add_(0, labels, -rows.to(self.weight.dtype))
 
     def tensors(self, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
         """The gradients in the dtypes of ``inputs`` (hidden, weight, bias)."""
         parts = (self.hidden, self.weight, self.bias)
-        return tuple(None if given is None else part.to(given.dtype) for part, given in zip(parts, inputs, strict=True))
+        pairs = zip(parts, inputs, strict=True)
+        return tuple(None if part is None or given is None else part.to(given.dtype) for part, given in pairs)

@@ -57,7 +57,7 @@ def files_of(source: str) -> list[Path]:
 
 
 def fingerprint(source: str) -> str:
-    """A hash of a source: of its files' bytes, or of its name where another library looks after the data."""
+    """A hash of a source: of its files' bytes, or its name where another library keeps the data."""
     if source.startswith((DATASETS, IR_DATASETS)):
         return source
     digest = hashlib.sha256()

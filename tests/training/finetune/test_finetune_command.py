@@ -44,6 +44,7 @@ def trained(masked_lm_dir: Path, task: Task, tmp_path_factory: pytest.TempPathFa
     return folders
 
 
+@pytest.mark.slow
 def test_each_stage_learns(trained: dict[int, Path]) -> None:
     parts = {1: {"sum"}, 2: {"sum"}, 3: {"sum", "cls", "query_sparsity", "doc_sparsity"}}
     for stage, folder in trained.items():
@@ -57,6 +58,7 @@ def test_each_stage_learns(trained: dict[int, Path]) -> None:
     assert record(trained[2])["metrics"] == {}
 
 
+@pytest.mark.slow
 def test_the_result_is_a_model_that_encodes(trained: dict[int, Path], corpus_file: Path, tmp_path: Path) -> None:
     for folder in trained.values():
         found = load_model(str(folder)).model.encode_texts(["value list"])

@@ -31,6 +31,7 @@ def _start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, *words], env=environment, **output)
 
 
+@pytest.mark.slow
 def test_two_processes_and_grad_cache_give_the_step_of_the_joined_batch(
     steady_model_dir: Path, task: Task, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_two_processes_and_grad_cache_give_the_step_of_the_joined_batch(
     assert record(tmp_path / "processes1")["metrics"] == pytest.approx(record(tmp_path / "joined1")["metrics"])
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     tiny_model_dir: Path, task: Task, tmp_path: Path
 ) -> None:
@@ -103,6 +105,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert records[0]["best_step"] == records[1]["best_step"]
 
 
+@pytest.mark.slow
 def test_a_mistake_exits_with_status_2_and_one_line(tiny_model_dir: Path, task: Task, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"query_id": "q0", "negatives": ["d7"]}\n{"query_id": "q1", "negatives": ["nowhere"]}\n')

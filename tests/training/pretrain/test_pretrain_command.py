@@ -87,6 +87,7 @@ def trained(
     return folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_trains_and_leaves_a_masked_lm(method: str, trained: dict[str, Path]) -> None:
     out = trained[method]
@@ -107,6 +108,7 @@ def test_each_method_trains_and_leaves_a_masked_lm(method: str, trained: dict[st
     assert bool(list(out.rglob("events.out.tfevents*"))) == decodes_cls
 
 
+@pytest.mark.slow
 def test_init_takes_the_head_that_was_trained(trained: dict[str, Path]) -> None:
     for method, ot_head in (("dupmae", "mlm"), ("ot-only", "linear")):
         sizes = {"cls_dim": 16, "top_k": 24, "query_max_length": 32, "doc_max_length": 64}
@@ -118,6 +120,7 @@ def test_init_takes_the_head_that_was_trained(trained: dict[str, Path]) -> None:
             assert torch.equal(model.ot_head.output.bias, weights["cls.predictions.bias"])
 
 
+@pytest.mark.slow
 def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
     steady_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -253,6 +256,7 @@ def test_a_folder_that_is_no_run_is_never_deleted(masked_lm_dir: Path, corpus_fi
     assert (tmp_path / "thesis.tex").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_on_the_command_line_exits_with_status_2(masked_lm_dir: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"text": "fine"}\nnot json\n')
