@@ -28,10 +28,10 @@ from pyserini_dupmae import jvm
 from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.demo import docstrings
 from pyserini_dupmae.encoders import QUERY_SCALE
-from pyserini_dupmae.index.build import build
+from pyserini_dupmae.index.build import index
 from pyserini_dupmae.modeling.identity import ModelIdentity, vocabulary_hash
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
-from pyserini_dupmae.search.opening import Sources, open_sources
+from pyserini_dupmae.search.engines import Engines, open_engines
 from pyserini_dupmae.store import StoreInfo, write_shard
 from pyserini_dupmae.util.command import positive_int, run_command
 
@@ -98,7 +98,7 @@ class Passages:
 def made(folder: Path, queries: int) -> tuple[Path, list[EncodedQuery]]:
     passages = Passages()
     passages.write_store(folder / "store", DOCUMENTS)
-    build([folder / "store"], folder, faiss=True, lucene=True, jsonl=False)
+    index(folder)
     step = len(passages.texts) // queries
     return folder, [passages.query(number * step) for number in range(queries)]
 
@@ -137,9 +137,9 @@ def rounds(contestants: dict[str, Callable[[], None]], repeat: int) -> dict[str,
     return {name: median(measured[1:]) for name, measured in seconds.items()}
 
 
-def compare(sources: Sources, pyserini: object, queries: list[EncodedQuery], args: argparse.Namespace) -> None:
+def compare(engines: Engines, pyserini: object, queries: list[EncodedQuery], args: argparse.Namespace) -> None:
     names = [str(i) for i in range(len(queries))]
-    by_lists = len(sources.exact.docids) - 1  # the deepest search that is no scan
+    by_lists = len(engines.exact.docids) - 1  # the deepest search that is no scan
     proved: dict[str, int] = {}
 
     def ours(certify: int, max_depth: int | None, batch: int, threads: int) -> tuple[str, Callable[[], None]]:
@@ -149,9 +149,9 @@ def compare(sources: Sources, pyserini: object, queries: list[EncodedQuery], arg
             proved[name] = 0
             for start in range(0, len(queries), batch):
                 part = queries[start : start + batch]
-                for ranking in sources.fusion.search(part, args.hits, certify, max_depth, threads):
+                for ranking in engines.ranker().search(part, args.hits, certify, max_depth, threads):
                     proved[name] += ranking.proved
-                    sources.hits(ranking)
+                    engines.hits(ranking)
 
         return name, search
 
@@ -195,12 +195,12 @@ def main() -> None:
             folder, queries = args.embeddings, QueryModel.load(args.encoder).encode(texts)
         else:
             folder, queries = made(Path(temporary), args.queries)
-        sources = open_sources(folder / "faiss", folder / "lucene")
-        store = sources.exact.store
+        engines = open_engines(folder / "faiss", folder / "lucene")
+        store = engines.exact.store
         terms = np.mean([len(query.token_ids) for query in queries])
         print(f"{len(store):,} documents, {len(queries)} queries of {terms:.0f} terms, {args.hits} hits")
-        compare(sources, pyserini_searcher(folder, queries, store.terms), queries, args)
-        sources.close()
+        compare(engines, pyserini_searcher(folder, queries, store.terms), queries, args)
+        engines.close()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from statistics import median
 import numpy as np
 
 from pyserini_dupmae.demo import docstrings
-from pyserini_dupmae.index.build import build
+from pyserini_dupmae.index.build import index
 from pyserini_dupmae.jvm import find_java, java_class
 from pyserini_dupmae.modeling.identity import ModelIdentity, vocabulary_hash
 from pyserini_dupmae.store import StoreInfo, write_shard
@@ -124,7 +124,7 @@ def main() -> None:
         embeddings = args.embeddings or folder
         if args.embeddings is None:
             make_store(folder / "store", args.documents)
-        build([embeddings / "store"], folder, faiss=False, lucene=False, jsonl=True)
+        index(embeddings, to="jsonl", output=folder)
         times = {"ours": [], "Pyserini": []}
         for number in range(args.rounds):
             times["ours"].append(ours(embeddings, folder / "ours"))

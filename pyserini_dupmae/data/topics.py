@@ -19,18 +19,27 @@ from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import atomic_open
 
 Topic = tuple[str, str]
+Topics = str | os.PathLike | Mapping[str, str] | Iterable[Topic]
+"""What topics are given as: a name or a file, or the topics themselves, by query id or as pairs."""
 
 ID_FIELDS = ("_id", "id", "qid", "query_id")
 TEXT_FIELDS = ("text", "query", "title", "contents")
 
 
-def read_topics(source: str | os.PathLike) -> list[Topic]:
-    """The (query id, text) pairs of ``source``, in the order in which Pyserini takes them.
+def read_topics(source: Topics) -> list[Topic]:
+    """The (query id, text) pairs of ``source``: those of a name or a file in the order in which Pyserini takes them.
+
+    Topics that are given themselves keep their order.
+
+    >>> read_topics({"7": "why do tides rise?", "3": "how deep is the sea?"})
+    [('7', 'why do tides rise?'), ('3', 'how deep is the sea?')]
 
     Raises:
         UserError: no such topics, an unknown kind of file, a malformed line (file and line are named), or an id that
             occurs twice.
     """
+    if not isinstance(source, str | os.PathLike):
+        return _checked(source)
     path = Path(source)
     if path.is_file():
         topics = _in_order(_read_file(path))
@@ -47,6 +56,25 @@ def write_topics(path: str | os.PathLike, topics: Iterable[Topic]) -> None:
     """Write ``query id TAB text`` lines; white space within a text becomes single spaces."""
     with atomic_open(path) as stream:
         stream.writelines(f"{qid}\t{' '.join(text.split())}\n" for qid, text in topics)
+
+
+def _checked(given: Mapping[str, str] | Iterable[Topic]) -> list[Topic]:
+    """Topics that a program gives, checked as those of a file are."""
+    topics = list(given.items() if isinstance(given, Mapping) else given)
+    seen: set[str] = set()
+    for qid, text in topics:
+        if not isinstance(qid, str) or not isinstance(text, str):
+            raise UserError(f"a topic is a query id and a query, both of them strings, not {qid!r} and {text!r}")
+        try:
+            _checked_id(qid)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if qid in seen:
+            raise UserError(f"the query id {qid!r} is given twice")
+        seen.add(qid)
+    if not topics:
+        raise UserError("no topics are given")
+    return topics
 
 
 def place_of(path: Path, qid: str) -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 from pyserini_dupmae.demo.evaluation import HEADER, evaluate
 from pyserini_dupmae.demo.workplace import Workplace
 from pyserini_dupmae.evaluation.tables import text_table
-from pyserini_dupmae.explain import explain
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search import DupMAESearcher
+from pyserini_dupmae.search.explanation import explain
 from pyserini_dupmae.util.command import positive_int, run_command
 from pyserini_dupmae.util.log import show
 
@@ -49,9 +49,9 @@ def answer(searcher: DupMAESearcher, question: str) -> str:
     """The best documents for a question, each with the parts of its score and the beginning of its text."""
     lines = []
     for rank, hit in enumerate(searcher.search(question, HITS), 1):
-        reason = explain(searcher, question, hit.docid)
+        reason = explain(searcher, query=question, docid=hit.docid)
         tokens = ", ".join(f"{share.token} {share.contribution:.2f}" for share in reason.tokens[:TOKENS])
-        exact = searcher.sources.exact
+        exact = searcher.engines.exact
         text = " ".join((exact.store.content(exact.docids.index(hit.docid)) or "").split())
         lines += [
             f"{rank}. {hit.docid}  {reason.score:.2f} = [CLS] {reason.cls_score:.2f} + words {reason.ot_score:.2f}",

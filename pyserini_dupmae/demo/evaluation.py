@@ -30,7 +30,7 @@ def evaluate(collection: Collection, index: Path, encoder: QueryModel, bm25: Pat
 
 
 def _dupmae(collection: Collection, index: Path, encoder: QueryModel, mode: str) -> Run:
-    searcher = DupMAESearcher(index, encoder, mode)
+    searcher = DupMAESearcher(index, encoder, mode=mode)
     found = searcher.batch_search(list(collection.queries.values()), list(collection.queries), k=HITS)
     searcher.close()
     return _run(found)

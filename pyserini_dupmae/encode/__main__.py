@@ -1,6 +1,4 @@
-"""Encode a collection: ``python -m pyserini_dupmae.encode input ... output ... encoder ...``.
-
-For example::
+"""Encode a collection, with the grammar and the names of ``python -m pyserini.encode``.
 
     python -m pyserini_dupmae.encode \\
         input --corpus collection.jsonl \\
@@ -13,133 +11,90 @@ writes ``OUT/store`` (the forward store), ``OUT/faiss`` and ``OUT/lucene``. Inte
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
-from itertools import islice
+from pathlib import Path
+from typing import Any
 
-import torch
-
-from pyserini_dupmae.data.corpus import Corpus, shard_range
-from pyserini_dupmae.encode.arguments import parse
-from pyserini_dupmae.encode.output import INDEXES, Output
-from pyserini_dupmae.encode.pipeline import encode_store
-from pyserini_dupmae.encode.settings import Settings
-from pyserini_dupmae.modeling.default import DEFAULT_MODEL
-from pyserini_dupmae.modeling.loading import LoadedModel, load_model
-from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae import api
+from pyserini_dupmae.index.info import DEFAULT_KINDS
+from pyserini_dupmae.util import log
+from pyserini_dupmae.util.command import (
+    GroupedParser,
+    add_batch_size,
+    add_device,
+    add_dtype,
+    add_encoder,
+    add_resume_or_overwrite,
+    positive_int,
+    run_command,
+)
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.log import logger, show
 
-GPU_BATCH_SIZE = 256
-CPU_BATCH_SIZE = 32  # larger ones do not fit the caches
+
+def parser() -> GroupedParser:
+    """The command's options in the groups ``input``, ``output`` and ``encoder``."""
+    return GroupedParser("encode", __doc__, {"input": _add_input, "output": _add_output, "encoder": _add_model})
+
+
+def _add_input(group: argparse.ArgumentParser) -> None:
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--corpus", type=Path, help="a .jsonl or .tsv file, also .gz or .zst, or a folder of such files"
+    )
+    source.add_argument("--ir-dataset", metavar="ID", help="a collection of ir_datasets, such as beir/nfcorpus")
+    group.add_argument("--fields", nargs="+", help="fields to encode, in order (default: contents, or title and text)")
+    group.add_argument("--docid-field", help="field of the docid (default: id, _id or docid)")
+    group.add_argument(
+        "--delimiter", type=_unescaped, default="\n", help=r"what separates the fields in contents (default: \n)"
+    )
+    group.add_argument("--shard-id", type=int, default=0, help="which part of the collection to encode, from 0")
+    group.add_argument("--shard-num", type=positive_int, default=1, help="into how many parts the collection is cut")
+    group.add_argument(
+        "--on-error", choices=("fail", "skip"), default="fail", help="stop at a bad document, or pass over and count it"
+    )
+
+
+def _add_output(group: argparse.ArgumentParser) -> None:
+    group.add_argument(
+        "--embeddings", type=Path, required=True, dest="output", metavar="DIR", help="folder to write to"
+    )
+    to: dict[str, Any] = {"action": "append_const", "dest": "to"}
+    group.add_argument("--to-faiss", **to, const="faiss", help="write a FAISS index")
+    group.add_argument("--to-lucene", **to, const="lucene", help="write a Lucene impact index")
+    group.add_argument("--to-jsonl", **to, const="jsonl", help="write jsonl for other tools")
+    group.add_argument("--store-only", action="store_true", help="write no index (default: FAISS and Lucene)")
+    group.add_argument("--faiss-factory", default="Flat", help="type of the FAISS index; only Flat gives exact search")
+    group.add_argument("--store-contents", action="store_true", help="keep the texts in the store")
+    group.add_argument("--shard-size", type=positive_int, default=8192, help="documents a shard of the store")
+    add_resume_or_overwrite(group)
+
+
+def _add_model(group: argparse.ArgumentParser) -> None:
+    add_encoder(group)
+    add_batch_size(group, "documents", None, " (default: 32, on a GPU 256)")
+    group.add_argument("--max-length", type=positive_int, help="tokens of a document (default: the model's)")
+    add_device(group)
+    add_dtype(group)
+    group.add_argument("--top-k", type=positive_int, help="tokens kept of a document (default: the model's)")
+    group.add_argument(
+        "--quantization-bits", type=positive_int, default=8, dest="bits", help="bits of a weight in Lucene, 1 to 16"
+    )
+
+
+def _unescaped(delimiter: str) -> str:
+    r"""``\n`` as a shell passes it on is meant as a line break."""
+    return delimiter.replace("\\n", "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command with the arguments ``argv``, by default those of the command line."""
-    args = parse(argv)
-    show()
-    source, target, encoder = args.input, args.output, args.encoder
-    output = Output(target.embeddings, _indexes(target))
-    output.admit(target.resume, target.overwrite)
-    _require_tools(output.indexes if target.overwrite else output.missing_indexes(), encoder.quantization_bits)
-    corpus = _corpus(source)
-    device = encoder.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model_name = encoder.encoder or DEFAULT_MODEL
-    loaded = load_model(model_name, device, encoder.dtype)
-    settings = _settings(args, loaded)
-    if not target.overwrite:
-        output.require_same(settings)
-    documents = corpus.survey().documents
-    part = shard_range(documents, source.shard_id, source.shard_num)
-    if target.overwrite:
-        output.clear()
-    started = time.perf_counter()
-    encoded = encode_store(islice(corpus, part.start, part.stop), len(part), loaded.model, settings, output.store)
-    seconds = time.perf_counter() - started
-    _build_indexes(output, target.faiss_factory, encoder.quantization_bits)
-    print(
-        f"{len(part)} documents, {encoded} of them encoded in {seconds:.1f} s ({encoded / seconds:.1f} a second); "
-        f"{output.size():,} bytes in {output.folder}"
-    )
-    print(_next_command(output, model_name))
-
-
-def _indexes(target: argparse.Namespace) -> list[str]:
-    asked = [name for name in INDEXES if getattr(target, f"to_{name}")]
-    if target.store_only and asked:
+    """Run the command with ``argv`` (default: the command line); raises `UserError`."""
+    log.show()
+    args = parser().parse_args(argv)
+    options = vars(args.input) | vars(args.output) | vars(args.encoder)  # named as the keywords of `encode`
+    asked, alone = options.pop("to"), options.pop("store_only")
+    if asked and alone:
         raise UserError(f"--store-only and --to-{asked[0]} exclude each other; leave one out")
-    return [] if target.store_only else asked or ["faiss", "lucene"]
-
-
-def _corpus(source: argparse.Namespace) -> Corpus:
-    return Corpus.open(
-        source.corpus,
-        source.ir_dataset,
-        fields=source.fields,
-        delimiter=source.delimiter,
-        docid_field=source.docid_field,
-        skip=source.on_error == "skip",
-    )
-
-
-def _settings(args: argparse.Namespace, loaded: LoadedModel) -> Settings:
-    source, target, encoder = args.input, args.output, args.encoder
-    config, device = loaded.model.config, loaded.model.device.type
-    try:
-        max_length = config.check_length("--max-length", encoder.max_length or config.doc_max_length)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    return Settings(
-        model=loaded.identity,
-        max_length=max_length,
-        dtype=encoder.dtype,
-        device=device,
-        top_k=min(encoder.top_k or config.top_k, config.vocab_size),
-        batch_size=encoder.batch_size or (CPU_BATCH_SIZE if device == "cpu" else GPU_BATCH_SIZE),
-        shard_size=target.shard_size,
-        store_contents=target.store_contents,
-        fields=source.fields,
-        delimiter=source.delimiter,
-        docid_field=source.docid_field,
-        shard_id=source.shard_id,
-        shard_num=source.shard_num,
-        on_error=source.on_error,
-    )
-
-
-def _require_tools(indexes: Sequence[str], bits: int) -> None:
-    """Raise `UserError` now, not after hours of encoding, if the indexes cannot be built on this machine."""
-    if not indexes:
-        return
-    from pyserini_dupmae import jvm
-    from pyserini_dupmae.index.faiss import import_faiss
-    from pyserini_dupmae.index.quantisation import Quantisation
-
-    Quantisation.of(0, bits)
-    if "faiss" in indexes:
-        import_faiss()
-    if "lucene" in indexes:
-        jvm.start()
-
-
-def _build_indexes(output: Output, faiss_factory: str, bits: int) -> None:
-    missing = output.missing_indexes()
-    if missing:
-        from pyserini_dupmae.index import build
-
-        logger.info("writing %s", " and ".join(missing))
-        wanted = {name: name in missing for name in INDEXES}
-        build([output.store], output.folder, **wanted, faiss_factory=faiss_factory, bits=bits)
-
-
-def _next_command(output: Output, model_name: str) -> str:
-    if {"faiss", "lucene"} <= set(output.indexes):
-        from pyserini_dupmae.index import search_command
-
-        return f"search it with:\n{search_command(output.folder, model_name)}"
-    return (
-        f"make it searchable with:\npython -m pyserini_dupmae.index --embeddings {output.folder} --to-faiss --to-lucene"
-    )
+    print(api.encode(**options, to=[] if alone else asked or DEFAULT_KINDS))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,50 @@
-"""The output folder: what is finished in it, what is begun, and what an encoding may do there."""
+"""The output folder: what it was begun with, what is finished in it, and what an encoding may do there."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pyserini_dupmae.encode.settings import SETTINGS_JSON, Settings
-from pyserini_dupmae.index.info import INFO_JSON
+from pyserini_dupmae.index.info import INFO_JSON, KINDS
+from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.store import STORE_JSON
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import TEMPORARY_SUFFIX, remove
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.resume import begun_with, require_same
 
 STORE = "store"
-INDEXES = ("faiss", "lucene", "jsonl")
+SETTINGS_JSON = "encoding.json"
+BEGIN_AGAIN = "begin again with --overwrite"
 
 
-class Output:
-    """The folder ``--embeddings`` with its store and the ``indexes`` (some of `INDEXES`) that are wanted beside it."""
+@dataclass(frozen=True)
+class EncodingSettings:
+    """The model, and the options of the encode command, named as there, that decide the bytes of a store.
+
+    They are kept beside the shards, so that an interrupted encoding goes on as it began.
+    """
+
+    model: ModelIdentity
+    max_length: int
+    dtype: str
+    device: str
+    top_k: int
+    batch_size: int
+    shard_size: int
+    store_contents: bool
+    fields: list[str] | None
+    delimiter: str
+    docid_field: str | None
+    shard_id: int
+    shard_num: int
+    on_error: str
+
+
+class OutputFolder:
+    """The folder ``--embeddings`` with its store and the ``indexes`` (some of `KINDS`) that are wanted beside it."""
 
     def __init__(self, folder: Path, indexes: Sequence[str]):
         self.folder, self.indexes = folder, indexes
@@ -32,12 +58,12 @@ class Output:
         """Raise `UserError` if there is something here that may neither be continued nor replaced."""
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; give a folder with --embeddings")
-        for name in (STORE, *INDEXES):
+        for name in (STORE, *KINDS):
             if not self._is_ours(name):
                 raise UserError(f"{self.folder / name} was not made by this command; give another --embeddings")
         if overwrite or not self._present():
             return
-        if Settings.read(self.store) is None:
+        if begun_with(self.store / SETTINGS_JSON, BEGIN_AGAIN) is None:
             raise UserError(f"{self.folder} holds {', '.join(self._present())} of another origin; use --overwrite")
         if (self.store / STORE_JSON).exists() and not self.missing_indexes() and not resume:
             raise UserError(
@@ -49,12 +75,20 @@ class Output:
         for name in self._present():
             _discard(self.folder / name)
 
-    def require_same(self, settings: Settings) -> None:
+    def require_same(self, settings: EncodingSettings) -> None:
         """Raise `UserError` unless what is begun here, if anything, was begun with ``settings``."""
-        begun = Settings.read(self.store)
-        if begun is not None:
-            settings.require(begun, self.store)
-            logger.info("going on with the encoding in %s", self.folder)
+        path, work = self.store / SETTINGS_JSON, f"the encoding in {self.store}"
+        begun = begun_with(path, BEGIN_AGAIN)
+        if begun is None:
+            return
+        try:
+            model = ModelIdentity(**begun["model"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({error}); {BEGIN_AGAIN}") from None
+        model.require(settings.model, work)
+        options = {name: value for name, value in asdict(settings).items() if name != "model"}
+        require_same(begun, options, work=work, mend=BEGIN_AGAIN, as_options=True)
+        logger.info("going on with the encoding in %s", self.folder)
 
     def size(self) -> int:
         """Bytes of the store and the wanted indexes."""
@@ -62,7 +96,7 @@ class Output:
         return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
     def _present(self) -> list[str]:
-        return [name for name in (STORE, *INDEXES) if not _is_empty(self.folder / name)]
+        return [name for name in (STORE, *KINDS) if not _is_empty(self.folder / name)]
 
     def _is_ours(self, name: str) -> bool:
         """Whether ``name`` is absent, empty or carries our mark, so that --overwrite deletes nobody else's files."""

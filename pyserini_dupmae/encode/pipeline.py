@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from queue import Full, Queue
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from pyserini_dupmae.data.corpus import Document
-from pyserini_dupmae.encode.encoder import encode_window
-from pyserini_dupmae.encode.prefetch import prefetch
-from pyserini_dupmae.encode.settings import Settings
-from pyserini_dupmae.encode.windows import Window, tokenise, windows
+from pyserini_dupmae.encode.output import SETTINGS_JSON, EncodingSettings
+from pyserini_dupmae.encode.windows import Window, encode_window, tokenise, windows
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.store import Shard, StoreInfo, write_shard
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
 
+Item = TypeVar("Item")
+_POLL_SECONDS = 0.1
+
 
 def encode_store(
-    documents: Iterable[Document], total: int, model: DupMAEModel, settings: Settings, folder: Path
+    documents: Iterable[Document], total: int, model: DupMAEModel, settings: EncodingSettings, folder: Path
 ) -> int:
     """Write the store of ``documents``, ``total`` many, to ``folder``, or finish the one that is begun there.
 
@@ -33,7 +38,7 @@ def encode_store(
         UserError: a document is bad, the corpus is not that of the shards that are there, or the model gave NaN.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    settings.write(folder)
+    write_json(folder / SETTINGS_JSON, asdict(settings))
     info = StoreInfo(settings.model, total, settings.top_k, 0.0, [])
     write_json(folder / info.terms_file, model.terms)
     names: list[str] = []
@@ -62,7 +67,7 @@ def encode_store(
 
 
 def _windows_to_do(
-    documents: Iterable[Document], folder: Path, model: DupMAEModel, settings: Settings
+    documents: Iterable[Document], folder: Path, model: DupMAEModel, settings: EncodingSettings
 ) -> Iterator[tuple[Path, Window | None]]:
     """The path of each shard, with its window unless the shard is finished."""
     for number, part in enumerate(windows(documents, settings.shard_size)):
@@ -86,3 +91,43 @@ def _require_unchanged(path: Path, documents: list[Document]) -> None:
             raise UserError(f"{changed}: the text of {docid!r} ({document.place}) is another; {advice}")
     if len(documents) != len(shard):
         raise UserError(f"{changed}: {len(documents)} documents are in the place of {len(shard)}; {advice}")
+
+
+def prefetch(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
+    """Yield ``items``, made in a thread that stays at most ``depth`` finished ones ahead.
+
+    What the making raises is raised here, in its place. The thread ends when the iterator is closed.
+    """
+    queue: Queue[tuple[list[Item], BaseException | None]] = Queue(depth)  # an item, an error, or neither at the end
+    stopped = threading.Event()
+
+    def put(item: list[Item], error: BaseException | None = None) -> None:
+        while not stopped.is_set():
+            try:
+                return queue.put((item, error), timeout=_POLL_SECONDS)
+            except Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in items:
+                put([item])
+                if stopped.is_set():
+                    return
+            put([])
+        except BaseException as error:
+            put([], error)
+
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = queue.get()
+            if error is not None:
+                raise error
+            if not item:
+                return
+            yield item[0]
+    finally:
+        stopped.set()
+        thread.join()

@@ -16,13 +16,12 @@ from tqdm import tqdm
 from pyserini_dupmae.data.qrels import Qrels
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Values, mean, measure
-from pyserini_dupmae.util.errors import UserError
 
 if TYPE_CHECKING:
+    from pyserini_dupmae.search.fusion import Ranker
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
-ENGINES = {"dense": ("dense",), "sparse": ("sparse",), "hybrid": ("dense", "sparse")}
-"""Mode -> the indexes that it searches."""
+MODES = ("dense", "sparse", "hybrid")
 
 
 class Hit(Protocol):
@@ -121,7 +120,7 @@ def measure_searcher(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     hits: int = 1000,
-    modes: Sequence[str] = tuple(ENGINES),
+    modes: Sequence[str] = MODES,
     remove_query: bool = False,
     batch_size: int = 32,
     threads: int = 1,
@@ -142,27 +141,19 @@ def measure_searcher(
     Raises:
         UserError: an unknown mode, one for which the searcher has no index, or a metric that does not exist.
     """
-    from pyserini_dupmae.search.fusion import Fusion
-
     pairs = list(topics)
-    sources = searcher.sources
-    for mode in modes:
-        if mode not in ENGINES:
-            raise UserError(f"unknown mode {mode!r}; choose one of {', '.join(ENGINES)}")
-        if missing := [name for name in ENGINES[mode] if getattr(sources, name) is None]:
-            raise UserError(f"the searcher was opened without its {missing[0]} part; open it in the mode hybrid")
+    engines = searcher.engines
+    rankers = {mode: engines.ranker(mode) for mode in modes}
     encoded = []
     with _bar(len(pairs), "encoding queries") as progress:
         for qid, query in pairs:
             encoded += [(qid, one) for one in searcher.encode([query])]
             progress.update()
     measured = {}
-    for mode in modes:
-        dense, sparse = (getattr(sources, name) if name in ENGINES[mode] else None for name in ("dense", "sparse"))
-        fusion = Fusion(dense, sparse, sources.exact)
+    for mode, ranker in rankers.items():
 
-        def search(queries: Sequence[Any], k: int, fusion: Fusion = fusion) -> Iterable[Iterable[Hit]]:
-            return map(sources.hits, fusion.search(queries, k, threads=threads))
+        def search(queries: Sequence[Any], k: int, ranker: Ranker = ranker) -> Iterable[Iterable[Hit]]:
+            return map(engines.hits, ranker.search(queries, k, threads=threads))
 
         measured[mode] = measure_search(
             search,

@@ -6,13 +6,14 @@ import hashlib
 import os
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae import jvm
 from pyserini_dupmae.index.faiss import import_faiss, write_faiss
-from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
+from pyserini_dupmae.index.info import DEFAULT_KINDS, INFO_JSON, KINDS, IndexInfo
 from pyserini_dupmae.index.jsonl import write_jsonl
 from pyserini_dupmae.index.lucene import write_lucene
 from pyserini_dupmae.index.quantisation import Quantisation
@@ -22,67 +23,140 @@ from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.log import logger
 
 
-def build(
-    stores: Sequence[Path],
-    output: Path,
+@dataclass(frozen=True)
+class IndexResult:
+    """What `index` built: the ``seconds`` of each kind, for ``documents`` documents, below ``folder``.
+
+    ``next_command`` searches the collection with Pyserini; it is there when both of its indexes are.
+    """
+
+    folder: Path
+    documents: int
+    seconds: dict[str, float]
+    next_command: str | None
+
+    def __str__(self) -> str:
+        built = ", ".join(f"{kind} in {seconds:.1f} s" for kind, seconds in self.seconds.items())
+        return f"{self.documents} documents in {self.folder}: {built}"
+
+
+def index(
+    folders: str | os.PathLike | Sequence[str | os.PathLike],
     *,
-    faiss: bool,
-    lucene: bool,
-    jsonl: bool,
+    to: str | Sequence[str] = DEFAULT_KINDS,
+    output: str | os.PathLike | None = None,
     faiss_factory: str = "Flat",
     top_k: int | None = None,
     bits: int = 8,
     overwrite: bool = False,
-) -> None:
-    """Write the wanted of ``output/faiss``, ``output/lucene`` and ``output/jsonl``; each is complete or absent.
+) -> IndexResult:
+    """Build indexes of an encoded collection; each is complete or absent.
+
+    For example, with sparse weights of 6 bits instead of 8::
+
+        import pyserini_dupmae.api as dupmae
+
+        dupmae.encode("corpus.jsonl", output="OUT", to=[])
+        print(dupmae.index("OUT", to=["faiss", "lucene"], bits=6))
 
     Args:
-        stores: the ``store`` folders, in the order in which their documents are numbered.
-        output: the folder that the index folders are made in.
-        faiss, lucene, jsonl: which to write.
-        faiss_factory: FAISS's name of the dense index.
-        top_k: weights of a document that are indexed; default: all that the store keeps.
-        bits: of a quantised weight.
-        overwrite: replace an index that exists.
+        folders: the ``output`` of an encoding, which holds a ``store``, or several that become one collection, numbered
+            in the order given.
+        to: which indexes to write, each to a folder of its name: ``"faiss"``, ``"lucene"``, and ``"jsonl"`` for other
+            tools.
+        output: where the folders of the indexes are made (default: the one that is given as ``folders``).
+        faiss_factory: FAISS's name of the dense index; only ``"Flat"`` gives exact search.
+        top_k: how many weights of a document the sparse index holds (default: all that the store keeps).
+        bits: of a weight in the sparse index, 1 to 16.
+        overwrite: replace indexes that exist.
 
     Raises:
         UserError: the stores do not belong together or share a docid, an index exists, a setting is out of range, or
             FAISS, Pyserini or Java is missing. Nothing has been written then.
     """
-    store = ForwardStore(*stores)
-    quantisation = Quantisation.of(store.max_weight, bits)
+    places = [Path(folder) for folder in ([folders] if isinstance(folders, str | os.PathLike) else folders)]
+    if not places:
+        raise UserError("no folder of an encoded collection is given")
+    if output is None and len(places) > 1:
+        raise UserError("several --embeddings are given; say with --output where the indexes of all of them go")
+    target = places[0] if output is None else Path(output)
+    kinds = known_kinds(to)
+    store = ForwardStore(*(place / "store" for place in places))
     top_k = store.top_k if top_k is None else top_k
     if not 1 <= top_k <= store.top_k:
         raise UserError(
             f"--top-k is {top_k}, but the store keeps {store.top_k} weights a document; give 1 to {store.top_k}"
         )
-    wanted = [kind for kind, want in (("faiss", faiss), ("lucene", lucene), ("jsonl", jsonl)) if want]
-    for kind in wanted:
-        _admit(output / kind, overwrite)
-    if faiss:
-        import_faiss()
-    if lucene:
-        jvm.start()
+    settings = _Settings(faiss_factory, top_k, Quantisation.of(store.max_weight, bits))
+    for kind in kinds:
+        _admit(target / kind, overwrite)
+    require_tools(kinds)
     collection = _collection_hash(store)
-
-    def finish(folder: Path, kind: str, **settings: Any) -> None:
-        places = [os.path.relpath(Path(place).resolve(), (output / kind).resolve()) for place in stores]
-        IndexInfo(kind, store.model, len(store), collection, places, **settings).write(folder)
-
-    quantised = {"top_k": top_k, "bits": bits, "scale": quantisation.scale}
-    writers: dict[str, Callable[[Path], dict[str, Any]]] = {
-        "faiss": lambda folder: {"factory": faiss_factory, "flat": write_faiss(folder, store, faiss_factory)},
-        "lucene": lambda folder: write_lucene(folder, store, top_k, quantisation) or quantised,
-        "jsonl": lambda folder: write_jsonl(folder, store, top_k, quantisation) or quantised,
-    }
-    for kind in wanted:
+    seconds = {}
+    for kind in kinds:
         started = time.perf_counter()
-        with atomic_path(output / kind) as folder:
+        with atomic_path(target / kind) as folder:
             folder.mkdir()
-            finish(folder, kind, **writers[kind](folder))
-        seconds = time.perf_counter() - started
-        rate = len(store) / seconds
-        logger.info("%s: %d documents in %.2f s (%.0f a second)", output / kind, len(store), seconds, rate)
+            facts = WRITERS[kind](folder, store, settings)
+            stores = [os.path.relpath(place.resolve(), (target / kind).resolve()) for place in store.folders]
+            IndexInfo(kind, store.model, len(store), collection, stores, **facts).write(folder)
+        seconds[kind] = time.perf_counter() - started
+        rate = len(store) / seconds[kind]
+        logger.info("%s: %d documents in %.2f s (%.0f a second)", target / kind, len(store), seconds[kind], rate)
+    searchable = all((target / kind).exists() for kind in DEFAULT_KINDS)
+    return IndexResult(target, len(store), seconds, search_command(target, store.model.name) if searchable else None)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    faiss_factory: str
+    top_k: int
+    quantisation: Quantisation
+
+    def facts(self) -> dict[str, Any]:
+        """What ``dupmae.json`` says of the weights of a sparse index."""
+        return {"top_k": self.top_k, **asdict(self.quantisation)}
+
+
+def _write_faiss(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
+    return {"factory": settings.faiss_factory, "flat": write_faiss(folder, store, settings.faiss_factory)}
+
+
+def _write_lucene(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
+    write_lucene(folder, store, settings.top_k, settings.quantisation)
+    return settings.facts()
+
+
+def _write_jsonl(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
+    write_jsonl(folder, store, settings.top_k, settings.quantisation)
+    return settings.facts()
+
+
+WRITERS: dict[str, Callable[[Path, ForwardStore, _Settings], dict[str, Any]]] = {
+    "faiss": _write_faiss,
+    "lucene": _write_lucene,
+    "jsonl": _write_jsonl,
+}
+"""Kind of index, all of `KINDS` -> what writes one into an empty folder and says the facts for its ``dupmae.json``."""
+
+TOOLS: dict[str, Callable[[], object]] = {"faiss": import_faiss, "lucene": jvm.start}
+"""Kind of index -> what raises `UserError` where a library that it needs is missing."""
+
+
+def known_kinds(to: str | Iterable[str]) -> list[str]:
+    """The kinds of index in ``to``, each once, in the order of `KINDS`. Raises `UserError` for an unknown one."""
+    asked = [to] if isinstance(to, str) else list(to)
+    for kind in asked:
+        if kind not in KINDS:
+            raise UserError(f"there is no index of the kind {kind!r}; choose among {', '.join(KINDS)}")
+    return [kind for kind in KINDS if kind in asked]
+
+
+def require_tools(kinds: Iterable[str]) -> None:
+    """Raise `UserError` if an index of one of these kinds cannot be built on this machine."""
+    for kind in kinds:
+        if kind in TOOLS:
+            TOOLS[kind]()
 
 
 def _admit(folder: Path, overwrite: bool) -> None:

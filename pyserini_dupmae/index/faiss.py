@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_dupmae.index.progress import shards
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lazy import require
 
 _TRAINING_ROWS = 200_000
 _GRAPHS = ("IndexHNSW", "IndexNSG")
@@ -17,11 +17,7 @@ _GRAPHS = ("IndexHNSW", "IndexNSG")
 
 def import_faiss() -> Any:
     """The faiss module. Raises `UserError` when it is not installed."""
-    try:
-        import faiss
-    except ImportError:
-        raise UserError('FAISS is not installed; install it with: pip install "pyserini_dupmae[cpu]"') from None
-    return faiss
+    return require("faiss", "a dense index", '"pyserini_dupmae[cpu]"')
 
 
 def write_faiss(folder: Path, store: ForwardStore, factory: str) -> bool:
@@ -63,7 +59,7 @@ def _filled_index(faiss: Any, store: ForwardStore, factory: str) -> Any:
     if type(index).__name__.startswith(_GRAPHS):
         faiss.omp_set_num_threads(1)
     try:
-        for shard in shards(store, "FAISS index"):
+        for shard in store.shards_shown("FAISS index"):
             index.add(np.ascontiguousarray(shard.cls))
     finally:
         faiss.omp_set_num_threads(threads)

@@ -14,6 +14,10 @@ from pyserini_dupmae.util.files import write_json
 
 INFO_JSON = "dupmae.json"
 FORMAT = 1
+KINDS = ("faiss", "lucene", "jsonl")
+"""The indexes that can be built; each lies in a folder of its name."""
+DEFAULT_KINDS = ("faiss", "lucene")
+"""What is built unless something else is asked for, and what a hybrid search needs."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class IndexInfo:
     """The facts that a searcher checks before it trusts an index.
 
     Args:
-        kind: ``"faiss"``, ``"lucene"`` or ``"jsonl"``.
+        kind: one of `KINDS`.
         model: the model that encoded the documents.
         documents: how many there are.
         collection: sha256 over the docids in order, one a line; equal for indexes of the same rows.
@@ -47,7 +51,7 @@ class IndexInfo:
         write_json(folder / INFO_JSON, {"format": FORMAT, **values})
 
     @classmethod
-    def read(cls, folder: str | Path) -> IndexInfo:
+    def read(cls, folder: str | os.PathLike) -> IndexInfo:
         """Read the ``dupmae.json`` of an index folder.
 
         Raises:
@@ -65,10 +69,10 @@ class IndexInfo:
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}); {_rebuild(folder)}") from None
 
-    def store_folders(self, folder: str | Path) -> list[Path]:
+    def store_folders(self, folder: str | os.PathLike) -> list[Path]:
         """The forward stores of the index that lies in ``folder``."""
         return [Path(os.path.normpath(Path(folder).resolve() / store)) for store in self.stores]
 
 
-def _rebuild(folder: str | Path) -> str:
+def _rebuild(folder: str | os.PathLike) -> str:
     return f"build it with: python -m pyserini_dupmae.index --embeddings {Path(folder).parent}"

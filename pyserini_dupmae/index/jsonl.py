@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pyserini_dupmae.index.progress import shards
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.store import ForwardStore
 
@@ -18,7 +17,7 @@ def write_jsonl(folder: Path, store: ForwardStore, top_k: int, quantisation: Qua
     """
     for name in ("sparse", "dense"):
         (folder / name).mkdir()
-    for number, shard in enumerate(shards(store, "jsonl")):
+    for number, shard in enumerate(store.shards_shown("jsonl")):
         docids = shard.docids()
         contents = shard.contents() if shard.has_contents else [""] * len(docids)
         levels = quantisation.quantise(shard.weights[:, :top_k])

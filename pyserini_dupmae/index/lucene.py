@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyserini_dupmae.index.progress import shards
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.jvm import OPTIONS_VARIABLE, java_class
 from pyserini_dupmae.store import ForwardStore, Shard
@@ -112,7 +111,7 @@ def _has_contents(store: ForwardStore) -> bool:
 
 
 def _documents(store: ForwardStore, terms: _PostingsText) -> Iterator[list[_Document]]:
-    for shard in shards(store, "Lucene index"):
+    for shard in store.shards_shown("Lucene index"):
         docids = shard.docids()
         for start in range(0, len(shard), _BLOCK):
             rows = slice(start, start + _BLOCK)

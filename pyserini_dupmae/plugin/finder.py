@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from pyserini_dupmae.plugin import patches
 
@@ -45,7 +46,7 @@ def install() -> None:
 
 
 def _hook(spec: ModuleSpec) -> None:
-    loader = spec.loader
+    loader: Any = spec.loader
     execute = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:

@@ -15,7 +15,7 @@ import faiss
 
 from pyserini_dupmae.encoders import QUERY_SCALE, DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
-from pyserini_dupmae.search.opening import Sources, open_sources
+from pyserini_dupmae.search.engines import Engines, open_engines
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.errors import UserError
 
@@ -30,7 +30,10 @@ def require_model(query_encoder: Any, index_dir: str) -> None:
         query_encoder.query_model.identity.require(IndexInfo.read(index_dir).model, index_dir)
 
 
-class ExactHybridSearcher:
+_AnyBase: Any = object  # the searcher that stands behind is known when Pyserini is imported
+
+
+class ExactHybridSearcher(_AnyBase):
     """Placed before Pyserini's ``HybridSearcher``: answers with Eq. 12 what can be, and leaves the rest to it."""
 
     def __init__(self, dense_searcher: Any, sparse_searcher: Any):
@@ -42,7 +45,7 @@ class ExactHybridSearcher:
             log.show()
 
     @cached_property
-    def _sources(self) -> Sources | UserError:
+    def _engines(self) -> Engines | UserError:
         """What Eq. 12 is computed from, or what stands in the way of it."""
         try:
             return _open(self.dense_searcher, self.sparse_searcher)
@@ -59,8 +62,9 @@ class ExactHybridSearcher:
         weight_on_dense: bool = False,
     ) -> list[Any]:
         """As Pyserini's; with Eq. 12 the k best documents, however few of them are in a list of k0."""
-        if self._takes(alpha, normalization):
-            return self._eq12([query], k, threads=1)[0]
+        engines = self._eq12_engines(alpha, normalization)
+        if engines is not None:
+            return self._eq12(engines, [query], k, threads=1)[0]
         return super().search(query, k0, k, alpha, normalization, weight_on_dense)
 
     def batch_search(
@@ -75,39 +79,38 @@ class ExactHybridSearcher:
         weight_on_dense: bool = False,
     ) -> dict[str, list[Any]]:
         """As Pyserini's; see `search`."""
-        if self._takes(alpha, normalization):
-            return dict(zip(q_ids, self._eq12(queries, k, threads), strict=True))
+        engines = self._eq12_engines(alpha, normalization)
+        if engines is not None:
+            return dict(zip(q_ids, self._eq12(engines, queries, k, threads), strict=True))
         return super().batch_search(queries, q_ids, k0, k, threads, alpha, normalization, weight_on_dense)
 
-    def _takes(self, alpha: float, normalization: bool) -> bool:
-        """Whether Eq. 12 is what is asked for and can be had. Says so, or why not, once."""
+    def _eq12_engines(self, alpha: float, normalization: bool) -> Engines | None:
+        """What gives Eq. 12, where that is asked for and can be had. Says so, or why not, once."""
         if not self._both_dupmae:
-            return False
+            return None
         if alpha != 1:
             obstacle = f"--alpha is {alpha:g}, not 1"
         elif normalization:
             obstacle = "--normalization changes the scores"
-        elif isinstance(self._sources, UserError):
-            obstacle = str(self._sources)
+        elif isinstance(self._engines, UserError):
+            obstacle = str(self._engines)
         else:
             self._say(f"scores are Eq. 12 exactly, and the first {CERTIFIED} hits of each query are proved")
-            return True
+            return self._engines
         self._say(f"scores are Pyserini's approximate fusion, not Eq. 12: {obstacle}")
-        return False
+        return None
 
     def _say(self, message: str) -> None:
         if message not in self._said:
             self._said.add(message)
             log.logger.info(message)
 
-    def _eq12(self, queries: list[str], k: int, threads: int) -> list[list[Any]]:
+    def _eq12(self, engines: Engines, queries: list[str], k: int, threads: int) -> list[list[Any]]:
         from pyserini.search.faiss import DenseSearchResult
 
         encoded = self.dense_searcher.query_encoder.represent(queries)
-        rankings = self._sources.fusion.search(encoded, k, certify=min(k, CERTIFIED), threads=threads)
-        return [
-            [DenseSearchResult(hit.docid, hit.score) for hit in self._sources.hits(ranking)] for ranking in rankings
-        ]
+        rankings = engines.ranker().search(encoded, k, certify=min(k, CERTIFIED), threads=threads)
+        return [[DenseSearchResult(hit.docid, hit.score) for hit in engines.hits(ranking)] for ranking in rankings]
 
 
 def exact_hybrid_searcher(base: type) -> type:
@@ -115,7 +118,7 @@ def exact_hybrid_searcher(base: type) -> type:
     return type(base.__name__, (ExactHybridSearcher, base), {"__module__": base.__module__, "__doc__": base.__doc__})
 
 
-def _open(dense_searcher: Any, sparse_searcher: Any) -> Sources:
+def _open(dense_searcher: Any, sparse_searcher: Any) -> Engines:
     """Both searchers' indexes and their store. Raises `UserError` with what stands in the way of Eq. 12."""
     dense, sparse = (searcher.query_encoder.query_model for searcher in (dense_searcher, sparse_searcher))
     if dense.identity.fingerprint != sparse.identity.fingerprint:
@@ -123,9 +126,10 @@ def _open(dense_searcher: Any, sparse_searcher: Any) -> Sources:
     if sparse_searcher.min_idf > 0:
         raise UserError(f"--min-idf {sparse_searcher.min_idf} drops terms")
     if not isinstance(faiss.downcast_index(dense_searcher.index), faiss.IndexFlat):
-        nearest = IndexInfo.read(sparse_searcher.index_dir).scale / QUERY_SCALE
-        raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat; --alpha {nearest:.3g} comes nearest")
-    return open_sources(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index)
+        scale = IndexInfo.read(sparse_searcher.index_dir).scale
+        nearest = f"; --alpha {scale / QUERY_SCALE:.3g} comes nearest" if scale else ""
+        raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat{nearest}")
+    return open_engines(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index)
 
 
 def _runs_as_command() -> bool:

@@ -119,7 +119,7 @@ def _encoder_class(name: str) -> type:
     return getattr(import_module("pyserini_dupmae.encoders"), name)
 
 
-def _give_way(base: type, argument: str, encoder: str) -> None:
+def _give_way(base: Any, argument: str, encoder: str) -> None:
     """Let Pyserini's subclasses of ``base``, given a DupMAE model, give the class ``encoder`` instead.
 
     Which of them Pyserini takes hangs on accidents of the path: ``/data/balance/model`` is for it an ANCE model.
@@ -144,7 +144,8 @@ def _accept_encoder_class() -> None:
             options["choices"] = [*options["choices"], ENCODER_CLASS]
         return add_argument(self, *names, **options)
 
-    argparse.ArgumentParser.add_argument = with_dupmae
+    parser_class: Any = argparse.ArgumentParser
+    parser_class.add_argument = with_dupmae
 
 
 @after
@@ -168,7 +169,7 @@ def check_faiss_searcher(module: ModuleType) -> None:
     _check_model(module.FaissSearcher)
 
 
-def _check_model(searcher: type) -> None:
+def _check_model(searcher: Any) -> None:
     init = searcher.__init__
 
     @wraps(init)
@@ -183,7 +184,7 @@ def _check_model(searcher: type) -> None:
 
 
 @after
-def replace_hybrid_searcher(module: ModuleType) -> None:
+def replace_hybrid_searcher(module: Any) -> None:
     """``HybridSearcher`` gives Eq. 12 where both sides are DupMAE."""
     from pyserini_dupmae.plugin.hybrid import exact_hybrid_searcher
 

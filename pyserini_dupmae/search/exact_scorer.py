@@ -15,8 +15,8 @@ from pyserini_dupmae.store import ForwardStore
 BLOCK = 256
 
 
-class StoreParts:
-    """A `fusion.ExactParts` over a forward store, with I_d the ``top_k`` largest weights of a document.
+class ExactScorer:
+    """A `fusion.Scorer` over a forward store, with I_d the ``top_k`` largest weights of a document.
 
     Sums are taken in float64, one document at a time and in a fixed order. A small collection is also kept in memory by
     term, so that all of it is scored without touching the documents' other terms.

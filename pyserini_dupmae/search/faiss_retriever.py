@@ -12,7 +12,7 @@ import numpy as np
 from pyserini_dupmae.index.faiss import import_faiss
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.fusion import Candidates
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
 
 # An inner product of d float32 products, summed in any order, is off by at most d u / (1 - d u) times the norms, with
 # u = 2**-24 (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1); twice that covers this code's own.
@@ -26,11 +26,11 @@ def read_faiss(folder: str | Path) -> Any:
     try:
         return faiss.read_index(str(Path(folder) / "index"))
     except RuntimeError as error:
-        raise UserError(f"FAISS cannot read {Path(folder) / 'index'}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"FAISS cannot read {Path(folder) / 'index'}: {first_line(error)}") from None
 
 
-class FaissSource:
-    """A `fusion.DenseSource` over a FAISS index of inner products whose n-th vector is row n.
+class FaissRetriever:
+    """A `fusion.DenseRetriever` over a FAISS index of inner products whose n-th vector is row n.
 
     ``flat`` tells whether the index is exhaustive and holds the vectors as they are; any other proves nothing.
     """

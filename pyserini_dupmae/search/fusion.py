@@ -44,27 +44,29 @@ class Candidates:
     bound: float
 
 
-class DenseSource(Protocol):
+class DenseRetriever(Protocol):
     """A vector index."""
 
     def top(self, queries: Sequence[EncodedQuery], n: int, threads: int) -> list[Candidates]:
         """The n documents of each query with the largest inner product of [CLS]."""
 
 
-class SparseSource(Protocol):
+class SparseRetriever(Protocol):
     """An inverted index. It is called from several threads at once."""
 
     def top(self, query: EncodedQuery, n: int) -> Candidates:
         """The n documents with the largest bag-of-words part, or upper bound of it; none without a common token."""
 
 
-class ExactParts(Protocol):
+class Scorer(Protocol):
     """The exact parts of documents that are known by row. It is called from several threads at once.
 
     A value depends on the query and its row, never on the other rows of the call.
     """
 
-    docids: Sequence[str]
+    @property
+    def docids(self) -> Sequence[str]:
+        """Every docid, by row."""
 
     def parts(self, query: EncodedQuery, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ĥ_q·ĥ_d, and the sum over I_d of mu_q[i] mu_d[i], for ``rows`` (n,): (n,) float64 each."""
@@ -115,15 +117,29 @@ class Limits:
             raise UserError(f"max_depth ({self.max_depth}) must be at least hits ({self.hits})")
 
 
-class Fusion:
-    """Ranks documents by Eq. 12, or by one of its parts when the source of the other is None.
+class Ranker(Protocol):
+    """What ranks the documents of a collection for encoded queries; `Fusion` is one."""
 
-    With the sparse source alone only documents that share a token with the query are ranked.
+    def search(
+        self,
+        queries: Sequence[EncodedQuery],
+        hits: int,
+        certify: int | None = None,
+        max_depth: int | None = None,
+        threads: int = 1,
+    ) -> list[Ranking]:
+        """The ranking of each query; see `Fusion.search`."""
+
+
+class Fusion:
+    """Ranks documents by Eq. 12, or by one of its parts when the retriever of the other is None.
+
+    With the sparse retriever alone only documents that share a token with the query are ranked.
     """
 
-    def __init__(self, dense: DenseSource | None, sparse: SparseSource | None, exact: ExactParts):
+    def __init__(self, dense: DenseRetriever | None, sparse: SparseRetriever | None, exact: Scorer):
         if dense is None and sparse is None:
-            raise ValueError("a fusion needs a dense or a sparse source")
+            raise ValueError("a fusion needs a dense or a sparse retriever")
         self.dense, self.sparse, self.exact = dense, sparse, exact
 
     def search(
@@ -179,7 +195,7 @@ class Fusion:
         if self.dense is not None and queries:
             nearest = self.dense.top(queries, _with_margin(depth), threads)
         pairs = list(zip(queries, nearest, strict=True))
-        return _in_threads(lambda pair: self._threshold(*pair, depth, limits), pairs, threads)
+        return _in_threads(lambda pair: self._threshold(pair[0], pair[1], depth, limits), pairs, threads)
 
     def _threshold(self, query: EncodedQuery, nearest: Candidates | None, depth: int, limits: Limits) -> Ranking:
         rows, cls, ot, bound = np.empty(0, np.int64), np.empty(0), np.empty(0), 0.0
@@ -204,7 +220,7 @@ class Fusion:
         for more.
         """
         asked = _with_margin(n)
-        while nearest.bound < math.inf:
+        while self.dense is not None and nearest.bound < math.inf:
             rows = nearest.rows
             cls, ot = self.exact.parts(query, rows)
             if len(rows) < asked:
@@ -245,7 +261,7 @@ class Fusion:
             candidates = np.flatnonzero(scores >= np.partition(scores, -hits)[-hits])
         order = candidates[np.argsort(-scores[candidates], kind="stable")]
         if (np.diff(scores[order]) == 0).any():
-            order = np.array(sorted(order, key=lambda i: (-scores[i], self.exact.docids[rows[i]])))
+            order = np.array(sorted(order, key=lambda i: (-scores[i], self.exact.docids[int(rows[i])])))
         return order[:hits]
 
 

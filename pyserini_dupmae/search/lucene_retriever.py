@@ -17,7 +17,7 @@ import numpy as np
 from pyserini_dupmae.jvm import java_class
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.fusion import Candidates
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
 
 FIELD = "contents"
 ID_FIELD = "id"
@@ -28,8 +28,8 @@ ROWS_CHECKED = 16
 MAX_INT = 2**31 - 1
 
 
-class LuceneSource:
-    """A `fusion.SparseSource` over an impact index whose document n is row n.
+class LuceneRetriever:
+    """A `fusion.SparseRetriever` over an impact index whose document n is row n.
 
     Args:
         folder: the index.
@@ -93,7 +93,9 @@ class LuceneSource:
         except Exception as error:  # JavaException, which only exists once the JVM runs
             if type(error).__name__ != "JavaException":
                 raise
-            raise UserError(f"Lucene cannot read the index {self.folder}: {error}; build it again") from None
+            raise UserError(
+                f"Lucene cannot read the index {self.folder}: {first_line(error)}; build it again"
+            ) from None
 
     def _require(self, docids: Sequence[str]) -> None:
         if self._reader.maxDoc() != len(docids) or self._reader.hasDeletions():

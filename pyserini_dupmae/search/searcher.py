@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
+from pyserini_dupmae.search.engines import Hit, open_collection
 from pyserini_dupmae.search.fusion import Ranking
-from pyserini_dupmae.search.opening import Hit, open_sources
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
-
-MODES = ("dense", "sparse", "hybrid")
 
 
 class DupMAESearcher:
     """Searches an encoded collection, and proves what it returns.
 
-    For example, with the folders of an encoded collection and its model::
+    For example, with a collection that the package's own model has encoded::
 
-        for hit in DupMAESearcher("OUT", "MODEL").search("why do tides rise?", k=10):
+        from pyserini_dupmae import DupMAESearcher
+
+        searcher = DupMAESearcher("OUT")
+        for hit in searcher.search("why do tides rise?", k=10):
             print(hit.docid, hit.score, hit.cls_score, hit.ot_score)
+        hits = searcher.batch_search(["why do tides rise?", "how deep is the sea?"], ["1", "2"], k=10, threads=2)
+        print(hits["2"][0].docid)
+
+    It can be used in a ``with`` statement, which closes it.
 
     Args:
-        index: the folder that was ``--embeddings`` of ``pyserini_dupmae.encode``.
-        encoder: the model, by folder or name, or already loaded; the one that encoded the collection.
+        index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``.
+        encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
+            own). By name it is loaded on the CPU, in float32.
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
@@ -36,27 +43,23 @@ class DupMAESearcher:
 
     def __init__(
         self,
-        index: str | Path,
-        encoder: str | Path | QueryModel,
+        index: str | os.PathLike,
+        encoder: str | os.PathLike | QueryModel | None = None,
+        *,
         mode: str = "hybrid",
         certify: int | None = None,
         max_depth: int | None = None,
     ):
-        if mode not in MODES:
-            raise UserError(f"unknown mode {mode!r}; choose one of {', '.join(MODES)}")
-        index = Path(index)
         self.certify, self.max_depth = certify, max_depth
-        self.sources = open_sources(
-            index / "faiss" if mode != "sparse" else None, index / "lucene" if mode != "dense" else None
-        )
-        self.encoder = encoder if isinstance(encoder, QueryModel) else QueryModel.load(str(encoder))
-        self.encoder.identity.require(self.sources.model, str(index))
-        self.num_docs = len(self.sources.exact.docids)
-        self._fusion = self.sources.fusion
+        self.engines = open_collection(index, mode)
+        self.encoder = encoder if isinstance(encoder, QueryModel) else QueryModel.load(str(encoder or DEFAULT_MODEL))
+        self.encoder.identity.require(self.engines.model, str(index))
+        self.num_docs = len(self.engines.exact.docids)
+        self._ranker = self.engines.ranker(mode)
 
-    def search(self, q: str | EncodedQuery, k: int = 10) -> list[Hit]:
+    def search(self, query: str | EncodedQuery, k: int = 10) -> list[Hit]:
         """The k best documents for a query, given as text or already encoded."""
-        return self.batch_search([q], ["q"], k)["q"]
+        return self.batch_search([query], ["query"], k)["query"]
 
     def batch_search(
         self, queries: Sequence[str | EncodedQuery], qids: Sequence[str], k: int = 10, threads: int = 1
@@ -66,12 +69,12 @@ class DupMAESearcher:
         unproved = sum(not ranking.proved for ranking in rankings)
         if unproved:
             logger.warning("the ranking of %d of %d queries is not proved", unproved, len(rankings))
-        return {qid: self.sources.hits(ranking) for qid, ranking in zip(qids, rankings, strict=True)}
+        return {qid: self.engines.hits(ranking) for qid, ranking in zip(qids, rankings, strict=True)}
 
     def rank(self, queries: Sequence[str | EncodedQuery], k: int, threads: int = 1) -> list[Ranking]:
         """What `batch_search` is made from: rows, scores, whether they are proved, and how deep the search went."""
         certify = k if self.certify is None else min(self.certify, k)
-        return self._fusion.search(self.encode(queries), k, certify, self.max_depth, threads)
+        return self._ranker.search(self.encode(queries), k, certify, self.max_depth, threads)
 
     def encode(self, queries: Sequence[str | EncodedQuery]) -> list[EncodedQuery]:
         """The queries, with those that are text encoded."""
@@ -84,12 +87,18 @@ class DupMAESearcher:
 
         Its ``raw()`` is there when the collection was encoded with its contents.
         """
-        if self.sources.sparse is None:
+        if self.engines.sparse is None:
             raise UserError(
                 "the dense mode does not open the Lucene index, which keeps the documents; use another mode"
             )
-        return self.sources.sparse.document(docid)
+        return self.engines.sparse.document(docid)
 
     def close(self) -> None:
         """Close the Lucene index."""
-        self.sources.close()
+        self.engines.close()
+
+    def __enter__(self) -> DupMAESearcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

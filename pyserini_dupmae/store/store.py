@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.store.shard import Shard
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import write_json
 
 STORE_JSON = "store.json"
@@ -62,7 +64,7 @@ class ForwardStore:
         UserError: a folder is no finished store, a shard is missing, or the stores do not belong together.
     """
 
-    def __init__(self, *folders: str | Path):
+    def __init__(self, *folders: str | os.PathLike):
         self.folders = [Path(folder) for folder in folders]
         infos = [StoreInfo.read(folder) for folder in self.folders]
         first = infos[0]
@@ -83,10 +85,19 @@ class ForwardStore:
         try:
             return Shard(path)
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"cannot read the shard {path} ({error}); encode the collection again") from None
+            raise UserError(
+                f"cannot read the shard {path} ({first_line(error)}); encode the collection again"
+            ) from None
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    def shards_shown(self, label: str) -> Iterator[Shard]:
+        """The shards in order, with a bar of documents/s and the time left, called ``label``, on standard error."""
+        with tqdm(total=len(self), desc=label, unit="doc", unit_scale=True) as bar:
+            for shard in self.shards:
+                yield shard
+                bar.update(len(shard))
 
     @cached_property
     def terms(self) -> list[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pyserini_dupmae.index.build import build
+from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
-from pyserini_dupmae.search.exact_scorer import StoreParts
-from pyserini_dupmae.search.faiss_retriever import FaissSource, read_faiss
+from pyserini_dupmae.search.exact_scorer import ExactScorer
+from pyserini_dupmae.search.faiss_retriever import FaissRetriever, read_faiss
 from pyserini_dupmae.search.fusion import Fusion
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.sweep.reduction import principal_axes, write_reduced
@@ -47,16 +47,16 @@ class Indexes:
         size = 0
         if setting.cls_dim is not None:
             faiss = self._faiss(setting.cls_dim, store)
-            dense = FaissSource(read_faiss(faiss))
+            dense = FaissRetriever(read_faiss(faiss))
             size += (faiss / "index").stat().st_size
         if setting.top_k is not None:
-            from pyserini_dupmae.search.lucene_retriever import LuceneSource
+            from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
 
             lucene = self._lucene(setting.top_k, setting.bits or CANDIDATE_BITS)
-            sparse = LuceneSource(lucene, self.store.terms, IndexInfo.read(lucene).scale, store.docids)
+            sparse = LuceneRetriever(lucene, self.store.terms, IndexInfo.read(lucene).scale, store.docids)
             size += sum(file.stat().st_size for file in lucene.iterdir() if file.name != INFO_JSON)
         try:
-            yield Searchable(Fusion(dense, sparse, StoreParts(store, setting.top_k)), size)
+            yield Searchable(Fusion(dense, sparse, ExactScorer(store, setting.top_k)), size)
         finally:
             if sparse is not None:
                 sparse.close()
@@ -96,11 +96,12 @@ class Indexes:
     def _faiss(self, cls_dim: int, store: ForwardStore) -> Path:
         output = self.folder / f"d{cls_dim}"
         if not (output / "faiss").exists():
-            build(store.folders, output, faiss=True, lucene=False, jsonl=False)
+            index([folder.parent for folder in store.folders], to="faiss", output=output)
         return output / "faiss"
 
     def _lucene(self, top_k: int, bits: int) -> Path:
         output = self.folder / f"k{top_k}-b{bits}"
         if not (output / "lucene").exists():
-            build(self.store.folders, output, faiss=False, lucene=True, jsonl=False, top_k=top_k, bits=bits)
+            folders = [folder.parent for folder in self.store.folders]
+            index(folders, to="lucene", output=output, top_k=top_k, bits=bits)
         return output / "lucene"

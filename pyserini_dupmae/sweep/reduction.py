@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pyserini_dupmae.index.progress import shards
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.store import ForwardStore, StoreInfo, write_shard
 
@@ -22,7 +21,7 @@ def principal_axes(store: ForwardStore) -> np.ndarray:
     """
     dimensions = store.model.cls_dim
     total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
-    for shard in shards(store, "principal axes"):
+    for shard in store.shards_shown("principal axes"):
         cls = shard.cls.astype(np.float64)
         total += cls.sum(axis=0)
         products += cls.T @ cls
@@ -39,7 +38,7 @@ def write_reduced(
     ``quantisation`` holds of it; either stays as it is where None is given.
     """
     names = []
-    for shard in shards(store, "reduced store"):
+    for shard in store.shards_shown("reduced store"):
         cls, weights = shard.cls, shard.weights
         if axes is not None:
             cls = cls @ axes

@@ -126,9 +126,10 @@ def add_encoder(parser: Any, *, required: bool = False) -> None:
     )
 
 
-def add_device(parser: Any) -> None:
-    """``--device``: where a model runs."""
-    parser.add_argument("--device", help="where the model runs: cpu, cuda, cuda:1, ... (default: cuda if there is one)")
+def add_device(parser: Any, default: str | None = None) -> None:
+    """``--device``: where a model runs; None is the GPU if there is one."""
+    text = "" if default else " (default: cuda if there is one)"
+    parser.add_argument("--device", default=default, help=f"where the model runs: cpu, cuda, cuda:1, ...{text}")
 
 
 def add_dtype(parser: Any, default: str = "float32") -> None:

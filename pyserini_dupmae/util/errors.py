@@ -25,3 +25,10 @@ def fail(message: str) -> NoReturn:
 def first_line(error: BaseException) -> str:
     """The first line of what a library's error says, or its type: for a message of one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def require_positive(**values: int | None) -> None:
+    """Raise `UserError` for a value that is given and below 1; the keywords are what the message calls the values."""
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise UserError(f"{name} must be at least 1, got {value}")

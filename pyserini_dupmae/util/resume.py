@@ -38,6 +38,27 @@ def difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     return next((name for name in now if name not in begun or begun[name] != kept[name]), None)
 
 
+def require_same(
+    begun: Mapping[str, Any], now: Mapping[str, Any], *, work: str, mend: str, as_options: bool = False
+) -> None:
+    """Refuse to go on with what was ``begun`` with other settings than ``now``.
+
+    Args:
+        work, mend: as `begin` takes them.
+        as_options: the settings are options of a command, and the message calls them so: ``--top-k``, not ``top_k``.
+
+    Raises:
+        UserError: a setting differs; the message names the first one.
+    """
+    name = difference(begun, now)
+    if name is not None:
+        shown = "--" + name.replace("_", "-") if as_options else name
+        raise UserError(
+            f"{work} was begun with {shown} {begun.get(name)!r}, not {now[name]!r}; give what it was begun with, "
+            f"or {mend}"
+        )
+
+
 def begin(path: Path, settings: Mapping[str, Any], *, work: str, mend: str) -> bool:
     """Write ``settings`` to ``path`` unless the same are there already; whether they were, so that work goes on.
 
@@ -52,10 +73,5 @@ def begin(path: Path, settings: Mapping[str, Any], *, work: str, mend: str) -> b
     if before is None:
         write_json(path, json.loads(json.dumps(dict(settings), default=str)))
         return False
-    name = difference(before, settings)
-    if name is not None:
-        raise UserError(
-            f"{work} was begun with {name} {before.get(name)!r}, not {settings[name]!r}; give what it was begun with, "
-            f"or {mend}"
-        )
+    require_same(before, settings, work=work, mend=mend)
     return True

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.index import IndexInfo, build, search_command
+from pyserini_dupmae.index import IndexInfo, index, search_command
 from pyserini_dupmae.util.errors import UserError
 from tests.index.conftest import random_documents
 from tests.index.test_lucene import read_postings, stored
 
-ALL = {"faiss": True, "lucene": True, "jsonl": True}
+ALL = ("faiss", "lucene", "jsonl")
 
 
 def test_builds_what_is_asked_for(documents, tmp_path):
     out = documents.write(tmp_path)
-    build([out / "store"], out, faiss=True, lucene=False, jsonl=True)
+    index(out, to=["faiss", "jsonl"])
     assert sorted(path.name for path in out.iterdir()) == ["faiss", "jsonl", "store"]
 
 
 def test_says_what_it_built(documents, tmp_path):
     out = documents.write(tmp_path)
-    build([out / "store"], out, **ALL, top_k=5, bits=6, faiss_factory="SQ8")
+    index(out, to=ALL, top_k=5, bits=6, faiss_factory="SQ8")
     infos = {kind: IndexInfo.read(out / kind) for kind in ALL}
     for kind, info in infos.items():
         assert (info.kind, info.documents, info.model) == (kind, 100, documents.model)
@@ -39,9 +39,9 @@ def test_two_stores_are_one_collection(documents, tmp_path):
     whole = documents.write(tmp_path / "whole")
     first = documents.write(tmp_path / "first", slice(0, 30))
     second = documents.write(tmp_path / "second", slice(30, None))
-    build([whole / "store"], whole, **ALL)
+    index(whole, to=ALL)
     merged = tmp_path / "merged"
-    build([first / "store", second / "store"], merged, **ALL)
+    index([first, second], output=merged, to=ALL)
     for name in ("index", "docid"):
         assert (merged / "faiss" / name).read_bytes() == (whole / "faiss" / name).read_bytes()
     assert read_postings(merged / "lucene") == read_postings(whole / "lucene")
@@ -59,7 +59,7 @@ def jsonl(out: Path) -> list[str]:
 def test_a_docid_in_two_stores(documents, tmp_path):
     first, second = documents.write(tmp_path / "a", slice(0, 60)), documents.write(tmp_path / "b", slice(59, None))
     with pytest.raises(UserError, match=r"'d59' is both in .*/a/store and in .*/b/store"):
-        build([first / "store", second / "store"], tmp_path / "out", **ALL)
+        index([first, second], output=tmp_path / "out", to=ALL)
     assert not (tmp_path / "out").exists()
 
 
@@ -67,7 +67,7 @@ def test_stores_of_different_models(documents, tmp_path):
     first = documents.write(tmp_path / "a")
     second = random_documents(10, ["other", "words"], 2).write(tmp_path / "b")
     with pytest.raises(UserError, match="another model"):
-        build([first / "store", second / "store"], tmp_path / "out", **ALL)
+        index([first, second], output=tmp_path / "out", to=ALL)
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_stores_of_different_models(documents, tmp_path):
 def test_settings_out_of_range(documents, tmp_path, settings, message):
     out = documents.write(tmp_path)
     with pytest.raises(UserError, match=message):
-        build([out / "store"], out, **ALL, **settings)
+        index(out, to=ALL, **settings)
     assert [path.name for path in out.iterdir()] == ["store"]
 
 
 def test_an_existing_index_is_replaced_only_when_told_to(documents, tmp_path):
     out = documents.write(tmp_path)
-    build([out / "store"], out, faiss=False, lucene=True, jsonl=False)
+    index(out, to=["lucene"])
     with pytest.raises(UserError, match="lucene exists; replace it with --overwrite"):
-        build([out / "store"], out, **ALL)
-    build([out / "store"], out, **ALL, overwrite=True, bits=4)
+        index(out, to=ALL)
+    index(out, to=ALL, overwrite=True, bits=4)
     assert IndexInfo.read(out / "lucene").bits == 4
 
 
@@ -100,7 +100,7 @@ def test_a_folder_of_somebody_else_is_never_replaced(documents, tmp_path):
     (out / "faiss").mkdir()
     (out / "faiss" / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match="no index of ours"):
-        build([out / "store"], out, **ALL, overwrite=True)
+        index(out, to=ALL, overwrite=True)
     assert (out / "faiss" / "thesis.tex").exists()
 
 

@@ -11,7 +11,7 @@ import torch
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search import fusion
-from pyserini_dupmae.search.opening import Sources, open_sources
+from pyserini_dupmae.search.engines import Engines, open_engines
 from tests.search.exhaustive import Documents
 
 
@@ -43,8 +43,8 @@ def queries(query_model: QueryModel, topics: list[tuple[str, str]]) -> list[Enco
 
 
 @pytest.fixture(scope="session")
-def sources(encoded: Path) -> Sources:
-    return open_sources(encoded / "faiss", encoded / "lucene")
+def opened(encoded: Path) -> Engines:
+    return open_engines(encoded / "faiss", encoded / "lucene")
 
 
 @pytest.fixture

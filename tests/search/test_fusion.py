@@ -7,9 +7,9 @@ import pytest
 
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search import fusion as fusion_module
-from pyserini_dupmae.search.exact_scorer import StoreParts
+from pyserini_dupmae.search.engines import Engines
+from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.fusion import Candidates, Fusion, Ranking
-from pyserini_dupmae.search.opening import Sources
 from pyserini_dupmae.util.errors import UserError
 from tests.search.exhaustive import Documents, NumpyDense, NumpySparse, brute_force
 
@@ -17,11 +17,11 @@ ENGINES = ("numpy", "FAISS and Lucene")
 MODES = ("dense", "sparse", "hybrid")
 
 
-def make_fusion(engines: str, mode: str, documents: Documents, sources: Sources) -> Fusion:
+def make_fusion(engines: str, mode: str, documents: Documents, opened: Engines) -> Fusion:
     if engines == "numpy":
         dense, sparse, exact = NumpyDense(documents), NumpySparse(documents), documents
     else:
-        dense, sparse, exact = sources.dense, sources.sparse, sources.exact
+        dense, sparse, exact = opened.dense, opened.sparse, opened.exact
     return Fusion(dense if mode != "sparse" else None, sparse if mode != "dense" else None, exact)
 
 
@@ -65,16 +65,16 @@ def random_query(seed: int, vocabulary: int = 40) -> EncodedQuery:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("engines", ENGINES)
 @pytest.mark.usefixtures("short_lists")
-def test_equals_brute_force(engines, mode, hits, documents, sources, queries):
-    rankings = make_fusion(engines, mode, documents, sources).search(queries, hits)
+def test_equals_brute_force(engines, mode, hits, documents, opened, queries):
+    rankings = make_fusion(engines, mode, documents, opened).search(queries, hits)
     for query, ranking in zip(queries, rankings, strict=True):
         assert ranking.proved
         assert_same(found(ranking, documents), brute_force(documents, query, mode, hits))
 
 
 @pytest.mark.parametrize("engines", ENGINES)
-def test_a_scan_gives_the_same_scores_as_lists(engines, documents, sources, queries, monkeypatch):
-    fusion = make_fusion(engines, "hybrid", documents, sources)
+def test_a_scan_gives_the_same_scores_as_lists(engines, documents, opened, queries, monkeypatch):
+    fusion = make_fusion(engines, "hybrid", documents, opened)
     scanned = fusion.search(queries, 20)
     monkeypatch.setattr(fusion_module, "FIRST_DEPTH", 8)
     monkeypatch.setattr(fusion_module, "SMALL_COLLECTION", 0)
@@ -87,15 +87,15 @@ def test_a_scan_gives_the_same_scores_as_lists(engines, documents, sources, quer
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-7)
 
 
-def test_a_query_of_many_terms_is_answered_by_a_scan(documents, sources, queries, monkeypatch):
+def test_a_query_of_many_terms_is_answered_by_a_scan(documents, opened, queries, monkeypatch):
     monkeypatch.setattr(fusion_module, "SMALL_COLLECTION", 0)
     monkeypatch.setattr(fusion_module, "LONGEST_LIST", math.inf)
     monkeypatch.setattr(fusion_module, "MOST_TERMS", 10)
-    (ranking,) = sources.fusion.search(queries[:1], 10)
+    (ranking,) = opened.ranker().search(queries[:1], 10)
     assert len(queries[0].token_ids) > 10
     assert ranking.depth == len(documents.docids)
     assert_same(found(ranking, documents), brute_force(documents, queries[0], "hybrid", 10))
-    (bounded,) = sources.fusion.search(queries[:1], 10, max_depth=20)
+    (bounded,) = opened.ranker().search(queries[:1], 10, max_depth=20)
     assert bounded.depth <= 20
 
 
@@ -115,8 +115,8 @@ def test_ties_negative_parts_and_empty_bags(mode, seed):
 @pytest.mark.parametrize("engines", ENGINES)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.usefixtures("short_lists")
-def test_does_not_depend_on_batches_or_threads(engines, mode, documents, sources, queries):
-    fusion = make_fusion(engines, mode, documents, sources)
+def test_does_not_depend_on_batches_or_threads(engines, mode, documents, opened, queries):
+    fusion = make_fusion(engines, mode, documents, opened)
     # What is not to be certified may be incomplete, and must be the same nevertheless.
     together = fusion.search(queries, 40, certify=1)
     for batch, threads in ((1, 1), (7, 1), (7, 3), (20, 4)):
@@ -135,39 +135,39 @@ def test_many_equal_documents_are_ordered_by_docid():
 
 
 @pytest.mark.parametrize("engines", ENGINES)
-def test_more_hits_than_documents(engines, documents, sources, queries):
-    (ranking,) = make_fusion(engines, "hybrid", documents, sources).search(queries[:1], 5000)
+def test_more_hits_than_documents(engines, documents, opened, queries):
+    (ranking,) = make_fusion(engines, "hybrid", documents, opened).search(queries[:1], 5000)
     assert ranking.proved
     assert_same(found(ranking, documents), brute_force(documents, queries[0], "hybrid", 5000))
 
 
 @pytest.mark.parametrize("engines", ENGINES)
 @pytest.mark.usefixtures("short_lists")
-def test_a_query_without_tokens_gets_dense_results(engines, documents, sources, queries):
+def test_a_query_without_tokens_gets_dense_results(engines, documents, opened, queries):
     empty = EncodedQuery(queries[0].cls, np.empty(0, np.int64), np.empty(0, np.float32))
-    (ranking,) = make_fusion(engines, "hybrid", documents, sources).search([empty], 10)
+    (ranking,) = make_fusion(engines, "hybrid", documents, opened).search([empty], 10)
     assert ranking.proved
     assert not ranking.ot_scores.any()
     assert_same(found(ranking, documents), brute_force(documents, empty, "dense", 10))
-    (nothing,) = make_fusion(engines, "sparse", documents, sources).search([empty], 10)
+    (nothing,) = make_fusion(engines, "sparse", documents, opened).search([empty], 10)
     assert (len(nothing.rows), nothing.proved) == (0, True)
 
 
 @pytest.mark.parametrize("engines", ENGINES)
 @pytest.mark.usefixtures("short_lists")
-def test_a_sparse_list_that_ends_early(engines, documents, sources, queries):
+def test_a_sparse_list_that_ends_early(engines, documents, opened, queries):
     rarest = min(range(documents.mu.shape[1]), key=lambda i: np.count_nonzero(documents.mu[:, i]) or math.inf)
     holders = np.count_nonzero(documents.mu[:, rarest])
     query = EncodedQuery(queries[0].cls, np.array([rarest]), np.array([2.5], np.float32))
-    (sparse,) = make_fusion(engines, "sparse", documents, sources).search([query], 100)
+    (sparse,) = make_fusion(engines, "sparse", documents, opened).search([query], 100)
     assert (len(sparse.rows), sparse.proved) == (holders, True)
-    (hybrid,) = make_fusion(engines, "hybrid", documents, sources).search([query], 100)
+    (hybrid,) = make_fusion(engines, "hybrid", documents, opened).search([query], 100)
     assert_same(found(hybrid, documents), brute_force(documents, query, "hybrid", 100))
 
 
 @pytest.mark.usefixtures("short_lists")
-def test_what_is_cut_short_is_not_called_proved(documents, sources, queries):
-    rankings = sources.fusion.search(queries, 8, max_depth=8)
+def test_what_is_cut_short_is_not_called_proved(documents, opened, queries):
+    rankings = opened.ranker().search(queries, 8, max_depth=8)
     assert not all(ranking.proved for ranking in rankings)
     for query, ranking in zip(queries, rankings, strict=True):
         exact = dict(brute_force(documents, query, "hybrid", 5000))
@@ -194,8 +194,8 @@ def test_an_engine_without_bounds_proves_nothing(documents, queries):
 
 
 @pytest.mark.usefixtures("short_lists")
-def test_fewer_certified_than_returned(documents, sources, queries):
-    for query, ranking in zip(queries, sources.fusion.search(queries, 50, certify=5), strict=True):
+def test_fewer_certified_than_returned(documents, opened, queries):
+    for query, ranking in zip(queries, opened.ranker().search(queries, 50, certify=5), strict=True):
         assert ranking.proved
         assert len(ranking.rows) == 50
         assert_same(found(ranking, documents)[:5], brute_force(documents, query, "hybrid", 5))
@@ -216,8 +216,8 @@ def test_numbers_that_contradict_each_other(numbers, named, documents, queries):
     assert named in str(caught.value)
 
 
-def test_exact_parts_of_a_row_do_not_depend_on_the_others(sources, queries):
-    exact = StoreParts(sources.exact.store)
+def test_exact_parts_of_a_row_do_not_depend_on_the_others(opened, queries):
+    exact = ExactScorer(opened.exact.store)
     rows = np.random.default_rng(0).permutation(len(exact.docids))
     together = exact.parts(queries[0], rows)
     for i in (0, 5, len(rows) - 1):
@@ -225,8 +225,8 @@ def test_exact_parts_of_a_row_do_not_depend_on_the_others(sources, queries):
         assert (alone[0][0], alone[1][0]) == (together[0][i], together[1][i])
 
 
-def test_exact_parts_take_the_largest_weights(sources, documents, queries):
-    cls, ot = StoreParts(sources.exact.store, top_k=3).parts(queries[0], np.arange(len(documents.docids)))
+def test_exact_parts_take_the_largest_weights(opened, documents, queries):
+    cls, ot = ExactScorer(opened.exact.store, top_k=3).parts(queries[0], np.arange(len(documents.docids)))
     mu = documents.mu.astype(np.float64)
     third = np.sort(mu, axis=1)[:, -3:-2]
     expected = (np.where(mu >= third, mu, 0) * queries[0].mu(mu.shape[1])).sum(axis=1)

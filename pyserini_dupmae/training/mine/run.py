@@ -117,7 +117,7 @@ def mine(
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
     model = QueryModel.load(str(encoder), device, dtype)
-    searcher = DupMAESearcher(str(index), model, mode)
+    searcher = DupMAESearcher(str(index), model, mode=mode)
     training_set = load_training_set(data, cache)
     rows = _rows_of_index(searcher, training_set, str(index))
     score_filter = None
@@ -163,7 +163,7 @@ def _rows_of_index(searcher: DupMAESearcher, training_set: TrainingSet, index: s
     Raises:
         UserError: the index holds a document that the source does not have.
     """
-    docids = searcher.sources.exact.docids
+    docids = searcher.engines.exact.docids
     rows = training_set.documents.rows(docids)
     if (rows < 0).any():
         raise UserError(

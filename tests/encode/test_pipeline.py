@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from pyserini_dupmae.encode.prefetch import prefetch
+from pyserini_dupmae.encode.pipeline import prefetch
 
 
 def test_order():

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from pyserini_dupmae.explain import explain
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.search import DupMAESearcher
+from pyserini_dupmae.search.explanation import explain
 from pyserini_dupmae.util.errors import UserError
 
 QUERY = "draw a circle with the turtle"
@@ -22,7 +22,7 @@ def searcher(encoded, tiny_model_dir):
 
 def test_parts_add_up_to_the_score_of_the_hit(searcher):
     for hit in searcher.search(QUERY, k=20):
-        explanation = explain(searcher, QUERY, hit.docid)
+        explanation = explain(searcher, query=QUERY, docid=hit.docid)
         assert (explanation.score, explanation.cls_score, explanation.ot_score) == pytest.approx(hit[1:], rel=1e-6)
         contributions = [share.contribution for share in explanation.tokens]
         assert sum(contributions) == pytest.approx(explanation.ot_score, rel=1e-5)
@@ -36,7 +36,7 @@ def test_tokens_are_those_of_the_model(searcher, tiny_model_dir, corpus):
     document = model.encode_texts([text])
     kept = dict(zip(document.token_ids[0].tolist(), document.weights[0].tolist(), strict=True))
     expected = {model.terms[i]: (query[i].item(), weight) for i, weight in kept.items() if query[i] * weight > 0}
-    shares = {share.token: share for share in explain(searcher, QUERY, docid).tokens}
+    shares = {share.token: share for share in explain(searcher, query=QUERY, docid=docid).tokens}
     assert shares.keys() == expected.keys()
     for token, (query_weight, weight) in expected.items():
         assert shares[token].query_weight == pytest.approx(query_weight, rel=1e-4)
@@ -45,8 +45,8 @@ def test_tokens_are_those_of_the_model(searcher, tiny_model_dir, corpus):
 
 
 def test_a_long_table_ends_with_what_is_left(searcher, corpus):
-    docid = max((docid for docid, _ in corpus), key=lambda docid: len(explain(searcher, QUERY, docid).tokens))
-    explanation = explain(searcher, QUERY, docid)
+    explanations = [explain(searcher, query=QUERY, docid=docid) for docid, _ in corpus]
+    explanation = max(explanations, key=lambda explanation: len(explanation.tokens))
     full, short = explanation.table(1000).splitlines(), explanation.table(2).splitlines()
     assert len(full) == 3 + len(explanation.tokens)
     assert len(short) == 6
@@ -59,7 +59,7 @@ def test_a_long_table_ends_with_what_is_left(searcher, corpus):
 
 def test_an_unknown_document(searcher):
     with pytest.raises(UserError, match="there is no document 'nothing' among the 301"):
-        explain(searcher, QUERY, "nothing")
+        explain(searcher, query=QUERY, docid="nothing")
 
 
 def test_the_command(encoded, tiny_model_dir, searcher):
@@ -68,7 +68,7 @@ def test_the_command(encoded, tiny_model_dir, searcher):
     command += ["--encoder", str(tiny_model_dir), "--query", QUERY, "--docid"]
     finished = subprocess.run([*command, hit.docid], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.rstrip("\n") == explain(searcher, QUERY, hit.docid).table()
+    assert finished.stdout.rstrip("\n") == explain(searcher, query=QUERY, docid=hit.docid).table()
     assert f"{hit.docid}: score {hit.score:.6f}" in finished.stdout
     failed = subprocess.run([*command, "nothing"], capture_output=True, text=True, check=False)
     assert failed.returncode == 2

@@ -8,11 +8,11 @@ import faiss
 import numpy as np
 import pytest
 
-from pyserini_dupmae.index.build import build
+from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import IndexInfo
-from pyserini_dupmae.search.faiss_retriever import FaissSource
-from pyserini_dupmae.search.lucene_retriever import LuceneSource
-from pyserini_dupmae.search.opening import open_sources
+from pyserini_dupmae.search.engines import open_engines
+from pyserini_dupmae.search.faiss_retriever import FaissRetriever
+from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
 from pyserini_dupmae.store import ForwardStore, StoreInfo
 from pyserini_dupmae.util.errors import UserError
 
@@ -27,21 +27,21 @@ def rewrite(folder: Path, **changes: object) -> None:
     replace(IndexInfo.read(folder), **changes).write(folder)
 
 
-def test_lucene_bounds_every_document_from_above(sources, documents, queries):
+def test_lucene_bounds_every_document_from_above(opened, documents, queries):
     for query in queries:
         _, exact = documents.parts(query, np.arange(len(documents.docids)))
         for n in (1, 10, 200):
-            found = sources.sparse.top(query, n)
+            found = opened.sparse.top(query, n)
             assert len(found.rows) == min(n, np.count_nonzero(exact))
             assert np.delete(exact, found.rows).max() <= found.bound + 1e-5
             # The slack is what rounding weights up can add, no more.
-            allowed = sources.sparse.scale * query.weights.sum()
+            allowed = opened.sparse.scale * query.weights.sum()
             assert found.bound <= np.sort(exact)[-len(found.rows)] + allowed + 1e-5
 
 
-def test_faiss_bounds_every_document_from_above(sources, documents, queries):
+def test_faiss_bounds_every_document_from_above(opened, documents, queries):
     for n in (1, 10, 200):
-        for query, found in zip(queries, sources.dense.top(queries, n, threads=2), strict=True):
+        for query, found in zip(queries, opened.dense.top(queries, n, threads=2), strict=True):
             exact, _ = documents.parts(query, np.arange(len(documents.docids)))
             assert np.delete(exact, found.rows).max() <= found.bound + 1e-5
             assert found.bound <= np.sort(exact)[-n] + 1e-2
@@ -49,87 +49,87 @@ def test_faiss_bounds_every_document_from_above(sources, documents, queries):
 
 @pytest.mark.parametrize("factory", ["HNSW16", "IVF4,Flat", "SQfp16"])
 def test_an_index_that_is_not_flat_proves_nothing(factory, encoded, queries, tmp_path, caplog):
-    build([encoded / "store"], tmp_path, faiss=True, lucene=False, jsonl=False, faiss_factory=factory)
+    index(encoded, output=tmp_path, to=["faiss"], faiss_factory=factory)
     with caplog.at_level("WARNING", "pyserini_dupmae"):
-        sources = open_sources(tmp_path / "faiss", encoded / "lucene")
+        opened = open_engines(tmp_path / "faiss", encoded / "lucene")
     assert "is not a flat index" in caplog.text
-    (found,) = sources.dense.top(queries[:1], 10, threads=1)
+    (found,) = opened.dense.top(queries[:1], 10, threads=1)
     assert found.bound == np.inf
 
 
 def test_a_faiss_index_that_has_been_read_is_taken(encoded, queries):
     index = faiss.read_index(str(encoded / "faiss" / "index"))
-    sources = open_sources(encoded / "faiss", encoded / "lucene", faiss_index=index)
-    assert sources.dense.index is index
+    opened = open_engines(encoded / "faiss", encoded / "lucene", faiss_index=index)
+    assert opened.dense.index is index
 
 
 def test_distances_are_refused():
     with pytest.raises(UserError, match="does not hold inner products"):
-        FaissSource(faiss.IndexFlatL2(4))
+        FaissRetriever(faiss.IndexFlatL2(4))
 
 
 def test_missing_and_exchanged_folders(encoded, tmp_path):
     with pytest.raises(UserError, match=r"nowhere.*does not exist"):
-        open_sources(tmp_path / "nowhere", encoded / "lucene")
+        open_engines(tmp_path / "nowhere", encoded / "lucene")
     with pytest.raises(UserError, match="is not a faiss index, but a lucene index"):
-        open_sources(encoded / "lucene", encoded / "faiss")
+        open_engines(encoded / "lucene", encoded / "faiss")
 
 
 def test_indexes_of_two_models(output):
     model = replace(IndexInfo.read(output / "lucene").model, fingerprint="another")
     rewrite(output / "lucene", model=model)
     with pytest.raises(UserError, match=r"lucene was built with another model: its weights is"):
-        open_sources(output / "faiss", output / "lucene")
+        open_engines(output / "faiss", output / "lucene")
 
 
 @pytest.mark.parametrize("changes", [{"collection": "0" * 64}, {"documents": 7}])
 def test_indexes_of_two_collections(changes, output):
     rewrite(output / "lucene", **changes)
     with pytest.raises(UserError, match="are of different collections"):
-        open_sources(output / "faiss", output / "lucene")
+        open_engines(output / "faiss", output / "lucene")
 
 
 def test_a_store_that_is_gone_or_another(output):
     info = StoreInfo.read(output / "store")
     replace(info, model=replace(info.model, fingerprint="another")).write(output / "store")
     with pytest.raises(UserError, match="store was built with another model"):
-        open_sources(output / "faiss", None)
+        open_engines(output / "faiss", None)
     replace(info, shards=[]).write(output / "store")
     with pytest.raises(UserError, match=r"was built from 301 documents, but .* holds 0"):
-        open_sources(output / "faiss", None)
+        open_engines(output / "faiss", None)
     shutil.rmtree(output / "store")
     with pytest.raises(UserError, match="holds no finished forward store"):
-        open_sources(output / "faiss", None)
+        open_engines(output / "faiss", None)
 
 
 def test_an_index_with_other_documents(encoded, output):
     index = faiss.IndexFlatIP(16)
     index.add(np.zeros((5, 16), np.float32))
     with pytest.raises(UserError, match="holds 5 vectors of 301 documents"):
-        open_sources(encoded / "faiss", None, faiss_index=index)
+        open_engines(encoded / "faiss", None, faiss_index=index)
     store = ForwardStore(encoded / "store")
     docids = [*store.docids[:100], "another", *store.docids[101:]]
     with pytest.raises(UserError, match=r"document 100 of .*lucene is .*, but 'another' in its store"):
-        LuceneSource(encoded / "lucene", store.terms, 1.0, docids)
+        LuceneRetriever(encoded / "lucene", store.terms, 1.0, docids)
     with pytest.raises(UserError, match="holds 301 documents, but its store 300"):
-        LuceneSource(encoded / "lucene", store.terms, 1.0, docids[:300])
+        LuceneRetriever(encoded / "lucene", store.terms, 1.0, docids[:300])
 
 
 def test_damaged_indexes(output):
     (output / "faiss" / "index").write_bytes(b"no index")
     with pytest.raises(UserError, match="FAISS cannot read"):
-        open_sources(output / "faiss", None)
+        open_engines(output / "faiss", None)
     for path in (output / "lucene").glob("segments_*"):
         path.unlink()
     with pytest.raises(UserError, match="Lucene cannot read the index"):
-        open_sources(None, output / "lucene")
+        open_engines(None, output / "lucene")
 
 
 def test_fewer_weights_in_the_index_than_in_the_store(encoded, documents, queries, tmp_path):
-    build([encoded / "store"], tmp_path, faiss=True, lucene=True, jsonl=False, top_k=5)
-    sources = open_sources(tmp_path / "faiss", tmp_path / "lucene")
+    index(encoded, output=tmp_path, to=["faiss", "lucene"], top_k=5)
+    opened = open_engines(tmp_path / "faiss", tmp_path / "lucene")
     fifth = np.sort(documents.mu, axis=1)[:, -5:-4]
     cut = replace(documents, mu=np.where(documents.mu >= fifth, documents.mu, 0))
-    for query, ranking in zip(queries, sources.fusion.search(queries, 20), strict=True):
+    for query, ranking in zip(queries, opened.ranker().search(queries, 20), strict=True):
         cls, ot = cut.parts(query, ranking.rows)
         np.testing.assert_allclose(ranking.scores, cls + ot, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,91 @@
+"""Encoding topics once, into the files that Pyserini's commands take in place of a model."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pyserini_dupmae.data.topics import Topics, read_topics
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
+from pyserini_dupmae.util.errors import UserError, require_positive
+from pyserini_dupmae.util.files import atomic_open, atomic_path
+from pyserini_dupmae.util.lazy import require
+
+EMBEDDINGS = "embedding.pkl"
+IMPACTS = "queries.jsonl"
+
+
+@dataclass(frozen=True)
+class EncodedTopics:
+    """What `encode_queries` wrote: ``folder/embedding.pkl`` and ``folder/queries.jsonl``, of ``queries`` each."""
+
+    folder: Path
+    queries: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.queries} queries in {self.folder}: --encoded-queries {self.folder} for the dense side, "
+            f"--encoder {self.folder / IMPACTS} for the sparse side"
+        )
+
+
+def encode_queries(
+    topics: Topics,
+    *,
+    output: str | os.PathLike,
+    encoder: str | os.PathLike | None = None,
+    batch_size: int = 64,
+    device: str = "cpu",
+    overwrite: bool = False,
+) -> EncodedTopics:
+    """Encode topics once, for Pyserini's commands.
+
+    For example::
+
+        import pyserini_dupmae.api as dupmae
+
+        print(dupmae.encode_queries({"1": "why do tides rise?"}, output="QUERIES"))
+
+    writes ``QUERIES/embedding.pkl``, a pandas table of id, text and embedding, which Pyserini takes as
+    ``--encoded-queries QUERIES``, and ``QUERIES/queries.jsonl``, lines of ``{"id", "contents", "vector": {term: whole
+    number}}``, which it takes as ``--encoder QUERIES/queries.jsonl``.
+
+    Args:
+        topics: a name of Pyserini's, a file, an ir_datasets id, pairs of query id and text, or query id -> text.
+        output: the folder to write to.
+        encoder: a DupMAE model: a folder, or a name on the Hub (default: the package's own).
+        batch_size: queries encoded at a time.
+        device: where the model runs: ``cpu``, ``cuda``, ``cuda:1``, ...
+        overwrite: replace what an earlier call wrote.
+
+    Raises:
+        UserError: there are no such topics or model, the files exist, or Pyserini or pandas is not installed.
+    """
+    folder = Path(output)
+    require_positive(batch_size=batch_size)
+    present = [str(folder / name) for name in (EMBEDDINGS, IMPACTS) if (folder / name).exists()]
+    if present and not overwrite:
+        raise UserError(f"{' and '.join(present)} exist already; give --overwrite to replace, or another --output")
+    pairs = read_topics(topics)
+    pandas = require("pandas", "a table of encoded queries", "pandas")
+    from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
+
+    model = str(encoder or DEFAULT_MODEL)
+    dense, impact = DupMAEQueryEncoder(model, device=device), DupMAEImpactQueryEncoder(model, device=device)
+    embeddings: list[np.ndarray] = []
+    impacts: list[dict[str, int]] = []
+    for start in range(0, len(pairs), batch_size):
+        batch = [text for _, text in pairs[start : start + batch_size]]
+        embeddings.extend(dense.encode_batch(batch))
+        impacts.extend(impact.encode(text) for text in batch)
+    qids, texts = zip(*pairs, strict=True)
+    with atomic_path(folder / EMBEDDINGS) as path:
+        pandas.DataFrame({"id": qids, "text": texts, "embedding": embeddings}).to_pickle(path)
+    with atomic_open(folder / IMPACTS) as stream:
+        for qid, text, vector in zip(qids, texts, impacts, strict=True):
+            stream.write(json.dumps({"id": qid, "contents": text, "vector": vector}, ensure_ascii=False) + "\n")
+    return EncodedTopics(folder, len(pairs))

@@ -1,0 +1,148 @@
+"""From topics to a run: the whole of a search, with what was proved and how long it took."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pyserini_dupmae.data.topics import Topics, read_topics
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
+from pyserini_dupmae.modeling.query_encoder import QueryModel
+from pyserini_dupmae.search.fusion import Limits
+from pyserini_dupmae.search.searcher import DupMAESearcher
+from pyserini_dupmae.util.errors import UserError, require_positive
+from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.lazy import require
+
+TAG = "dupmae"
+FORMATS = ("trec", "msmarco")
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What `search` did.
+
+    Attributes:
+        path: the run.
+        certify: how many of the hits of a query were to be proved.
+        proved: for each query whether they are.
+        depths: for each query how long the lists were, or the size of the collection after a scan of it.
+        batch_size: queries that were taken together.
+        batch_seconds: what each batch took, encoding included.
+    """
+
+    path: Path
+    certify: int
+    proved: tuple[bool, ...]
+    depths: tuple[int, ...]
+    batch_size: int
+    batch_seconds: tuple[float, ...]
+
+    @property
+    def queries(self) -> int:
+        return len(self.proved)
+
+    @property
+    def seconds(self) -> float:
+        """What encoding and searching the queries took, without opening the indexes and writing the run."""
+        return sum(self.batch_seconds)
+
+    def __str__(self) -> str:
+        proved = sum(self.proved)
+        unproved = "" if proved == self.queries else f"; NOT PROVED for {self.queries - proved}"
+        median, slow = 1000 * np.percentile(self.batch_seconds, (50, 95))
+        unit = "query" if self.batch_size == 1 else f"batch of {self.batch_size}"
+        times = f"{median:.1f} ms (median), {slow:.1f} ms (95th percentile)"
+        return (
+            f"top {self.certify} proved for {proved} of {self.queries} queries{unproved}\n"
+            f"{self.queries / self.seconds:.1f} queries/s, encoding included; a {unit} took {times}; "
+            f"depth {np.median(self.depths):.0f} (median), {max(self.depths)} (largest)"
+        )
+
+
+def search(
+    index: str | os.PathLike,
+    *,
+    topics: Topics,
+    output: str | os.PathLike,
+    encoder: str | os.PathLike | None = None,
+    hits: int = 1000,
+    mode: str = "hybrid",
+    certify: int | None = None,
+    max_depth: int | None = None,
+    remove_query: bool = False,
+    batch_size: int = 32,
+    threads: int = 1,
+    device: str = "cpu",
+    dtype: str = "float32",
+    output_format: str = "trec",
+) -> SearchResult:
+    """Search an encoded collection by Eq. 12 and write a run, which holds exact scores only.
+
+    For example::
+
+        import pyserini_dupmae.api as dupmae
+
+        found = dupmae.search("OUT", topics={"1": "why do tides rise?"}, output="run.txt", hits=100)
+        print(found)
+        assert all(found.proved)
+
+    The run does not depend on ``batch_size`` and ``threads``.
+
+    Args:
+        index: the folder that was ``output`` of `encode`.
+        topics: a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec), an ir_datasets id, or the topics themselves:
+            pairs of query id and text, or query id -> text.
+        output: the run to write.
+        encoder: the model that encoded the collection: a folder, or a name on the Hub (default: the package's own).
+        hits: documents a query.
+        mode: ``"hybrid"`` (Eq. 12), or ``"dense"`` or ``"sparse"``, one part of it alone.
+        certify: how many of the hits are to be proved (default: all).
+        max_depth: the longest list to ask an index for (default: any); what stays unproved is said.
+        remove_query: leave out the document that has the query's own id.
+        batch_size: queries taken together.
+        threads: queries searched at a time.
+        device: where the queries are encoded.
+        dtype: what the model computes in: ``float32``, ``bfloat16`` or ``float16``.
+        output_format: ``"trec"`` (``qid Q0 docid rank score tag``) or ``"msmarco"`` (``qid docid rank``).
+
+    Raises:
+        UserError: there is no such index, model or topics, the model did not encode the collection, or an option is out
+            of range.
+    """
+    certify = hits if certify is None else certify
+    Limits(hits, certify, max_depth)
+    require_positive(batch_size=batch_size, threads=threads)
+    if output_format not in FORMATS:
+        raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMATS)}")
+    path = Path(output)
+    if path.is_dir():
+        raise UserError(f"--output {path} is a folder; name a file")
+    model = QueryModel.load(str(encoder or DEFAULT_MODEL), device, dtype)
+    proved: list[bool] = []
+    depths: list[int] = []
+    seconds: list[float] = []
+    with DupMAESearcher(index, model, mode=mode, certify=certify + remove_query, max_depth=max_depth) as searcher:
+        pairs = read_topics(topics)
+        writers = require("pyserini.output_writer", "writing a run", '"pyserini_dupmae[pyserini]"')
+        with atomic_path(path) as temporary:
+            form = writers.OutputFormat(output_format)
+            writer = writers.get_output_writer(str(temporary), form, max_hits=hits, tag=TAG)
+            with writer, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
+                for start in range(0, len(pairs), batch_size):
+                    batch = pairs[start : start + batch_size]
+                    before = time.perf_counter()
+                    rankings = searcher.rank([text for _, text in batch], hits + remove_query, threads)
+                    seconds.append(time.perf_counter() - before)
+                    proved += [ranking.proved for ranking in rankings]
+                    depths += [ranking.depth for ranking in rankings]
+                    for (qid, _), ranking in zip(batch, rankings, strict=True):
+                        found = searcher.engines.hits(ranking)
+                        writer.write(qid, [hit for hit in found if not (remove_query and hit.docid == qid)])
+                    progress.update(len(batch))
+    return SearchResult(path, certify, tuple(proved), tuple(depths), batch_size, tuple(seconds))
