@@ -1,7 +1,7 @@
 """The encode command from end to end: what it writes, what it goes on with, and what it refuses."""
 
-import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from pyserini_dupmae import DupMAESearcher
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.store import ForwardStore, StoreInfo
 from tests.index.test_lucene import read_postings
@@ -36,32 +37,74 @@ def test_the_store_holds_what_the_model_gives(encode, corpus, corpus_file, tiny_
     assert [store.content(row) for row in range(len(store))] == [text.strip() for _, text in corpus]
     model = DupMAEModel.from_pretrained(tiny_model_dir)
     assert store.terms == model.terms
-    expected = [model.encode_texts([text]) for _, text in corpus]
-    cls, _, weights = store.gather(np.arange(len(store)))
+    expected = [model.encode_texts([text], full_bow=True) for _, text in corpus]
+    cls, token_ids, weights = store.gather(np.arange(len(store)))
     assert np.allclose(cls, torch.cat([one.cls for one in expected]), atol=1e-4)
     assert np.allclose(weights, torch.cat([one.weights for one in expected]), atol=1e-4)
+    for ids, kept, one in zip(token_ids, weights, expected, strict=True):
+        present = ids[kept > 0]
+        assert len(set(present.tolist())) == len(present)
+        assert np.allclose(kept[kept > 0], one.bow[0].numpy()[present], atol=1e-4)
     assert store.max_weight == weights.max()
     assert not weights[-1].any()
     assert f"{len(corpus)} documents" in finished.stdout
     assert "pyserini_dupmae.index --embeddings" in finished.stdout
 
 
-def test_encoder_options(encode, corpus_file, tiny_model_dir, tmp_path):
-    options = ("--top-k", "7", "--max-length", "10", "--batch-size", "5", "--dtype", "bfloat16", "--device", "cpu")
+def test_encoder_options(encode, corpus, corpus_file, tiny_model_dir, tmp_path, monkeypatch):
+    together = []
+    represent = DupMAEModel.represent
+
+    def counted(self, input_ids, attention_mask):
+        together.append(len(input_ids))
+        return represent(self, input_ids, attention_mask)
+
+    monkeypatch.setattr(DupMAEModel, "represent", counted)
+    options = ("--top-k", "7", "--max-length", "10", "--batch-size", "5", "--device", "cpu")
     assert encode(corpus_file, *SMALL_SHARDS, encoder=options).status == 0
+    assert together == ([5] * 6 + [2]) * 9 + [5] * 2 + [3]  # shards of 32, and of 13
     store = ForwardStore(tmp_path / "out" / "store")
     assert store.top_k == 7
-    texts = [json.loads(line)["contents"] for line in corpus_file.read_text(encoding="utf-8").splitlines()]
-    expected = DupMAEModel.from_pretrained(tiny_model_dir).encode_texts(texts, max_length=10, top_k=7)
-    assert np.allclose(store.gather(np.arange(len(texts)))[0], expected.cls, rtol=0.1, atol=0.3)
+    model = DupMAEModel.from_pretrained(tiny_model_dir)
+    expected = [model.encode_texts([text], max_length=10, top_k=7) for _, text in corpus]
+    cls, _, weights = store.gather(np.arange(len(corpus)))
+    assert np.allclose(cls, torch.cat([one.cls for one in expected]), atol=1e-4)
+    assert np.allclose(weights, torch.cat([one.weights for one in expected]), atol=1e-4)
 
 
-def test_indexes_and_the_command_to_search_them(encoded, corpus):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_the_model_computes_in_the_dtype(encode, jsonl, tmp_path, dtype):
+    corpus = jsonl([{"id": str(i), "contents": text} for i, text in enumerate(("a file", "the turtle", "one day"))])
+    assert encode(corpus, "--store-only", encoder=("--dtype", dtype)).status == 0
+    for values in ForwardStore(tmp_path / "out" / "store").gather(range(3))[::2]:
+        exact = [other for other in ("bfloat16", "float16", "float32") if (values == rounded(values, other)).all()]
+        assert exact[0] == dtype  # the coarsest that holds them
+
+
+def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+    return torch.from_numpy(values).to(getattr(torch, dtype)).float().numpy()
+
+
+@pytest.mark.slow
+def test_indexes_and_the_command_to_search_them(encode, encoded, corpus, corpus_file, tiny_model_dir, topics, tmp_path):
     for name in ("store/store.json", "faiss/index", "faiss/docid", "faiss/dupmae.json", "lucene/dupmae.json"):
         assert (encoded / name).exists()
-    assert len(ForwardStore(encoded / "store")) == len(corpus)
+    finished = encode(corpus_file, "--resume", output=encoded)
+    assert "0 of them encoded" in finished.stdout
+    heading, printed = finished.stdout.splitlines()[-2:]
+    assert heading == "search it with:"
+    words = shlex.split(printed.replace("TOPICS", "topics.tsv"))
+    assert words.pop(0) == "python"
+    (tmp_path / "topics.tsv").write_text("".join(f"{qid}\t{text}\n" for qid, text in topics[:3]), encoding="utf-8")
+    subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, capture_output=True)
+    lines = [line.split() for line in (tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()]
+    with DupMAESearcher(encoded, tiny_model_dir) as searcher:
+        for qid, text in topics[:3]:
+            scores = [float(line[4]) for line in lines if line[0] == qid]
+            assert scores == pytest.approx([hit.score for hit in searcher.search(text, k=len(corpus))], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_gives_the_same_bytes(corpus_file, tiny_model_dir, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = ("--to-faiss", "--to-lucene", "--shard-size", "4")
@@ -91,8 +134,16 @@ def test_shards_one_after_another_hold_what_one_run_holds(encode, corpus_file, t
     one, merged = ForwardStore(tmp_path / "out/store"), ForwardStore(*(tmp_path / f"{i}/store" for i in range(3)))
     assert merged.docids == one.docids
     rows = np.arange(len(one))
-    for expected, got in zip(one.gather(rows)[::2], merged.gather(rows)[::2], strict=True):
-        assert np.allclose(expected, got, atol=1e-4)
+    assert np.allclose(one.gather(rows)[0], merged.gather(rows)[0], atol=1e-4)
+    assert np.allclose(bags(one), bags(merged), atol=1e-4)
+
+
+def bags(store: ForwardStore) -> np.ndarray:
+    """Every bag of words, with the weight of each token in its own column: (n, |V|)."""
+    _, token_ids, weights = store.gather(np.arange(len(store)))
+    dense = np.zeros((len(store), store.model.vocab_size), np.float32)
+    np.add.at(dense, (np.arange(len(store))[:, None], token_ids), weights)
+    return dense
 
 
 def test_a_finished_encoding_is_refused_resumed_and_replaced(encode, jsonl, tmp_path):
@@ -140,7 +191,7 @@ def unfinished(encode, jsonl, tmp_path):
     [
         ({"encoder": ("--top-k", "5")}, "--top-k 24, not 5"),
         ({"encoder": ("--dtype", "bfloat16")}, "--dtype 'float32', not 'bfloat16'"),
-        ({"input": ("--fields", "contents")}, "--fields None, not contents"),
+        ({"input": ("--fields", "contents")}, "--fields None, not ['contents']"),
         ({"input": ("--shard-num", "2")}, "--shard-num 1, not 2"),
     ],
 )
@@ -233,6 +284,7 @@ def test_index_options_are_checked_before_encoding(encode, jsonl, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(
     encode, corpus_file, tiny_model_dir, tmp_path
 ):

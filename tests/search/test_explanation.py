@@ -57,6 +57,13 @@ def test_a_long_table_ends_with_what_is_left(searcher, corpus):
     )
 
 
+def test_a_folder_is_opened_for_it(encoded, tiny_model_dir, searcher, corpus):
+    docid = corpus[7][0]
+    explanation = explain(encoded, query=QUERY, docid=docid, encoder=tiny_model_dir)
+    assert explanation == explain(searcher, query=QUERY, docid=docid)
+    assert str(explanation) == explanation.table()
+
+
 def test_an_unknown_document(searcher):
     with pytest.raises(UserError, match="there is no document 'nothing' among the 301"):
         explain(searcher, query=QUERY, docid="nothing")
