@@ -22,7 +22,7 @@ class BadDocumentError(Exception):
     """A record that is no document; the message says why, without the place."""
 
 
-class Record(NamedTuple):
+class RawRecord(NamedTuple):
     """A record before it is decoded: ``decode(raw)`` gives its fields or raises `BadDocumentError`."""
 
     source: str
@@ -34,7 +34,7 @@ class Record(NamedTuple):
 class Records(Protocol):
     """The records of a collection, in order; can be iterated many times."""
 
-    def __iter__(self) -> Iterator[Record]: ...
+    def __iter__(self) -> Iterator[RawRecord]: ...
 
 
 def json_fields(line: bytes) -> dict[str, Any]:
@@ -71,14 +71,14 @@ class FileRecords:
     def __init__(self, corpus: Path):
         self.paths = _collection_files(corpus)
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[RawRecord]:
         for path in self.paths:
             decode = DECODERS[_format(path)]
             for number, line in numbered_lines(path):
                 if number == 1:
                     line = line.removeprefix(_BYTE_ORDER_MARK)
                 if line.strip():
-                    yield Record(str(path), number, line, decode)
+                    yield RawRecord(str(path), number, line, decode)
 
 
 def _collection_files(corpus: Path) -> list[Path]:
@@ -113,9 +113,9 @@ class IrDatasetRecords:
     def __init__(self, dataset_id: str):
         self._dataset = IrDataset(dataset_id, "docs")
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[RawRecord]:
         for number, document in enumerate(self._dataset.documents(), 1):
-            yield Record(self._dataset.dataset_id, number, document, _ir_dataset_fields)
+            yield RawRecord(self._dataset.dataset_id, number, document, _ir_dataset_fields)
 
 
 def _ir_dataset_fields(document: Any) -> dict[str, Any]:

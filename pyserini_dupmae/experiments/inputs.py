@@ -7,13 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pyserini_dupmae.data.beir import LAYOUT as BEIR
+from pyserini_dupmae.data.lines import COMPRESSIONS, find_file
 from pyserini_dupmae.experiments.schema import Collection, TopicSet
 from pyserini_dupmae.util.errors import UserError
 
 PACKAGE, HUB = "package:", "hub:"
 BY_NAME = ("ir_datasets:", "datasets:")
-COMPRESSED = ("", ".gz", ".zst")
-BEIR_CORPUS = "corpus.jsonl"
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def find_topics(collection: Collection, name: str, data: Path | None, beir: Path
     """
     wanted = collection.topics[name]
     if wanted.split and beir:
-        return Topics(beir / "queries.jsonl", beir / "qrels" / f"{wanted.split}.tsv", judged_only=True)
+        return Topics(beir / BEIR.topics, beir / BEIR.qrels.format(split=wanted.split), judged_only=True)
     local = (_first(collection, data, wanted.topics), _first(collection, data, wanted.qrels))
     registry = _registry(wanted)
     if local[0] and local[1]:
@@ -163,7 +163,7 @@ def _registry(wanted: TopicSet) -> Topics | None:
 
 
 def _names(collection: Collection) -> list[str]:
-    beir = [f"{collection.beir}/{BEIR_CORPUS}", f"{_archive_name(collection)}"] if collection.beir else []
+    beir = [f"{collection.beir}/{BEIR.corpus}", f"{_archive_name(collection)}"] if collection.beir else []
     return [*beir, *collection.corpus, *([" with ".join(collection.titles)] if collection.titles else [])]
 
 
@@ -175,8 +175,7 @@ def _find_beir(collection: Collection, data: Path, prepared: Path) -> Documents 
     if not collection.beir:
         return None
     for folder in (data / collection.beir, data):
-        corpora = [folder / (BEIR_CORPUS + suffix) for suffix in COMPRESSED]
-        if folder.name == Path(collection.beir).name and (found := next(filter(Path.is_file, corpora), None)):
+        if folder.name == Path(collection.beir).name and (found := find_file(folder, BEIR.corpus)):
             return _files(collection, found, beir=folder)
     archive = data / _archive_name(collection)
     if not archive.is_file():
@@ -187,7 +186,7 @@ def _find_beir(collection: Collection, data: Path, prepared: Path) -> Documents 
 
 def _find_files(collection: Collection, data: Path, prepared: Path) -> Documents | None:
     if path := _first(collection, data, collection.corpus):
-        return _files(collection, path, beir=path.parent if path.name.startswith(BEIR_CORPUS) else None)
+        return _files(collection, path, beir=path.parent if path.name.startswith(BEIR.corpus) else None)
     if collection.titles:
         passages, titles = (_first(collection, data, [name]) for name in collection.titles)
         if passages and titles:
@@ -200,7 +199,7 @@ def _find_files(collection: Collection, data: Path, prepared: Path) -> Documents
 
 
 def _beir(collection: Collection, preparation: Preparation) -> Documents:
-    return _files(collection, preparation.output / BEIR_CORPUS, preparation.output, preparation)
+    return _files(collection, preparation.output / BEIR.corpus, preparation.output, preparation)
 
 
 def _files(
@@ -215,6 +214,9 @@ def _first(collection: Collection, data: Path | None, names: list[str]) -> Path 
     if data is None:
         return None
     candidates = (
-        folder / (name + suffix) for name in names for folder in (data, data / collection.name) for suffix in COMPRESSED
+        folder / (name + suffix)
+        for name in names
+        for folder in (data, data / collection.name)
+        for suffix in ("", *COMPRESSIONS)
     )
     return next((path for path in candidates if path.exists()), None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyserini_dupmae.data.beir import write_beir
 from pyserini_dupmae.data.qrels import read_qrels, write_qrels
 from pyserini_dupmae.data.topics import read_topics, write_topics
-from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
 
 TOPICS = "topics.tsv"
@@ -22,7 +22,7 @@ def write_topic_set(topics: str, qrels: str, output: Path, *, judged_only: bool 
 
     Args:
         topics: as in `search`.
-        qrels: as in `evaluate`; `pyserini_qrels` has the file of a name of Pyserini's registry.
+        qrels: as in `evaluate`; `data.qrels.pyserini_qrels` has the file of a name of Pyserini's registry.
         judged_only: leave out queries without judgements.
 
     Raises:
@@ -36,20 +36,6 @@ def write_topic_set(topics: str, qrels: str, output: Path, *, judged_only: bool 
         folder.mkdir()
         write_topics(folder / TOPICS, judged if judged_only else queries)
         write_qrels(folder / QRELS, judgements)
-
-
-def pyserini_qrels(name: str) -> str:
-    """The file with the judgements ``name`` of Pyserini's registry; raises `UserError`."""
-    from pyserini_dupmae import jvm
-
-    jvm.prepare()
-    from jnius import JavaException
-    from pyserini.search import get_qrels_file
-
-    try:
-        return str(get_qrels_file(name))
-    except (JavaException, OSError) as error:
-        raise UserError(f"cannot have the judgements {name!r} from Pyserini's registry: {first_line(error)}") from None
 
 
 def unpack(archive: Path, folder: str, output: Path, *, md5: str | None = None) -> None:

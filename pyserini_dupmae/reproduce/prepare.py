@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_dupmae.data.msmarco import join_titles
+from pyserini_dupmae.data.qrels import pyserini_qrels
 from pyserini_dupmae.experiments import prepare
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import make_parser, positive_int, run_command
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     log.show()
     if options.kind == "topics":
-        qrels = options.qrels or prepare.pyserini_qrels(options.pyserini_qrels)
+        qrels = options.qrels or pyserini_qrels(options.pyserini_qrels)
         prepare.write_topic_set(options.topics, qrels, options.output, judged_only=options.judged_only)
     elif options.kind == "unpack":
         prepare.unpack(options.archive, options.folder, options.output, md5=options.md5)

@@ -5,7 +5,7 @@ import gzip
 import ir_datasets
 import pytest
 
-from pyserini_dupmae.evaluation import read_qrels
+from pyserini_dupmae.data.qrels import read_qrels, write_qrels
 from pyserini_dupmae.util.errors import UserError
 
 EXPECTED = {"q1": {"a": 2, "b": 0}, "q2": {"c": 1}}
@@ -72,3 +72,9 @@ def test_ir_datasets_id(tmp_path):
         read_qrels("dupmae-test/unjudged")
     with pytest.raises(UserError, match="is no file and no dataset of ir_datasets"):
         read_qrels("dupmae-test/absent")
+
+
+def test_what_is_written_is_read(tmp_path):
+    write_qrels(tmp_path / "qrels.txt", EXPECTED)
+    assert (tmp_path / "qrels.txt").read_text() == "q1 0 a 2\nq1 0 b 0\nq2 0 c 1\n"
+    assert read_qrels(tmp_path / "qrels.txt") == EXPECTED

@@ -1,4 +1,4 @@
-"""Every form of collection, and what is said of those that cannot be read."""
+"""Every form of collection, what is said of those that cannot be read, and a record's docid and text."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ import zstandard
 from ir_datasets.formats import TsvDocs
 
 from pyserini_dupmae.data.corpus import Corpus
-from pyserini_dupmae.data.readers import FileRecords
+from pyserini_dupmae.data.readers import BadDocumentError, FieldParser, FileRecords
 from pyserini_dupmae.util.errors import UserError
 
 EXPECTED = [("d1", "Hot water rises"), ("d2", "Wärme und Kälte"), ("d3", "")]
@@ -116,3 +116,45 @@ def test_a_damaged_archive_is_an_error(tmp_path, suffix, compress, damage):
     path.write_bytes(damage(compress(as_jsonl() * 50)))
     with pytest.raises(UserError, match=r"a\.jsonl.* is damaged after line \d+"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "options", "text"),
+    [
+        ({"contents": " all of it\nas it is "}, {}, "all of it\nas it is"),
+        ({"title": "T", "text": "x"}, {}, "T x"),
+        ({"title": None, "text": "x"}, {}, "x"),
+        ({"title": "T", "text": ""}, {}, "T"),
+        ({"title": "T", "text": "x", "contents": "c"}, {}, "c"),
+        ({"title": " T ", "text": "x", "contents": "c"}, {"fields": ["title", "text"]}, "T x"),
+        ({"title": "T", "text": "x", "url": "u"}, {"fields": ["text", "url"]}, "x u"),
+        ({"contents": "T\nx"}, {"fields": ["title", "text"]}, "T x"),
+        ({"contents": "T\nx\n"}, {"fields": ["title", "text"]}, "T x"),
+        ({"contents": "T\n"}, {"fields": ["title", "text"]}, "T"),
+        ({"contents": "x\n"}, {"fields": ["text"]}, "x"),
+        ({"contents": "T||x y"}, {"fields": ["title", "text"], "delimiter": "||"}, "T x y"),
+    ],
+)
+def test_the_text_of_a_record(record, options, text):
+    assert FieldParser(**options).parse({"id": "d", **record}) == ("d", text)
+
+
+def test_the_docid_of_a_record():
+    record = {"key": 17, "id": "other", "text": "x"}
+    assert FieldParser(docid_field="key").parse(record) == ("17", "x")
+    with pytest.raises(BadDocumentError, match="no id \\(nothere\\)"):
+        FieldParser(docid_field="nothere").parse(record)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"text": "x"}, "no field 'title'"),
+        ({"contents": "a\nb\nc"}, "3 part"),
+        ({"contents": "a"}, "1 part"),
+        ({"title": 3, "text": "x"}, "'title' is a int"),
+    ],
+)
+def test_a_missing_or_wrong_field_is_named(record, message):
+    with pytest.raises(BadDocumentError, match=message):
+        FieldParser(["title", "text"]).parse({"id": "d", **record})

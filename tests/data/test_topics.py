@@ -10,7 +10,7 @@ from pathlib import Path
 import ir_datasets
 import pytest
 
-from pyserini_dupmae.data.topics import place_of, read_topics
+from pyserini_dupmae.data.topics import place_of, read_topics, write_topics
 from pyserini_dupmae.util.errors import UserError
 
 TREC = """
@@ -98,7 +98,7 @@ def test_a_name_of_pyserini(tmp_path):
     cache = tmp_path / ".cache" / "pyserini" / "topics-and-qrels"
     cache.mkdir(parents=True)
     (cache / "topics.dl20.txt").write_text("10\tsecond\n9\tfirst\n", encoding="utf-8")
-    program = "from pyserini_dupmae.data.topics import place_of, read_topics; print(read_topics('dl20'))"
+    program = "from pyserini_dupmae.data.topics import read_topics; print(read_topics('dl20'))"
     environment = {**os.environ, "PYSERINI_DUPMAE_JVM_OPTS": f"-Duser.home={tmp_path}"}
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert finished.stdout.splitlines()[-1] == "[('9', 'first'), ('10', 'second')]", finished.stderr
@@ -160,3 +160,8 @@ def test_files_that_are_no_topics(tmp_path):
     for path, problem in ((empty, "holds no topics"), (unknown, "cannot tell"), (damaged, "is damaged")):
         with pytest.raises(UserError, match=problem):
             read_topics(str(path))
+
+
+def test_what_is_written_is_read(tmp_path):
+    write_topics(tmp_path / "topics.tsv", [("2", " two\t lines\nof text "), ("1", "one")])
+    assert read_topics(tmp_path / "topics.tsv") == [("1", "one"), ("2", "two lines of text")]

@@ -6,7 +6,7 @@ sets one and draws from it.
 """
 
 from pyserini_dupmae.data.judged_collection import SOURCE_HELP
-from pyserini_dupmae.training.data.documents import Documents
+from pyserini_dupmae.training.data.documents import DocumentFiles
 from pyserini_dupmae.training.data.sampling import CombinedTrainingSet, Draw, EpochSampling
 from pyserini_dupmae.training.data.training_set import (
     TrainingSet,
@@ -19,7 +19,7 @@ from pyserini_dupmae.training.data.training_set import (
 __all__ = [
     "SOURCE_HELP",
     "CombinedTrainingSet",
-    "Documents",
+    "DocumentFiles",
     "Draw",
     "EpochSampling",
     "TrainingSet",

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyserini_dupmae.data.judged_collection import JudgedCollection
 from pyserini_dupmae.data.qrels import judgements, read_qrels
-from pyserini_dupmae.training.data.documents import Documents
+from pyserini_dupmae.training.data.documents import DocumentFiles
 from pyserini_dupmae.training.data.listings import Listed, read_negatives, read_scores
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
@@ -79,7 +79,7 @@ class Ragged(Sequence[np.ndarray]):
 
 
 def write_arrays(
-    source: JudgedCollection, documents: Documents, negatives: Path | None, scores: Path | None, folder: Path
+    source: JudgedCollection, documents: DocumentFiles, negatives: Path | None, scores: Path | None, folder: Path
 ) -> None:
     """Write ids and texts of the queries that have a positive, and their `Ragged` arrays, as `TrainingSet` names them.
 
@@ -107,7 +107,7 @@ def write_arrays(
     write_json(folder / QUERIES, queries)
 
 
-def _judged(source: JudgedCollection, query_ids: list[str], documents: Documents) -> tuple[Ragged, Ragged]:
+def _judged(source: JudgedCollection, query_ids: list[str], documents: DocumentFiles) -> tuple[Ragged, Ragged]:
     """Of each query the rows and the relevance of its positives."""
     qrels = read_qrels(source.qrels)
     if unknown := qrels.keys() - set(query_ids):
@@ -126,7 +126,7 @@ def _judged(source: JudgedCollection, query_ids: list[str], documents: Documents
 
 
 def _negatives(
-    path: Path | None, positives: Ragged, source: JudgedCollection, numbers: Mapping[str, int], documents: Documents
+    path: Path | None, positives: Ragged, source: JudgedCollection, numbers: Mapping[str, int], documents: DocumentFiles
 ) -> Ragged:
     """Of each query its negatives in the order of the file, each once and no positive among them."""
     if path is None:
@@ -145,7 +145,11 @@ def _negatives(
 
 
 def _scores(
-    path: Path, arrays: Mapping[str, Ragged], source: JudgedCollection, numbers: Mapping[str, int], documents: Documents
+    path: Path,
+    arrays: Mapping[str, Ragged],
+    source: JudgedCollection,
+    numbers: Mapping[str, int],
+    documents: DocumentFiles,
 ) -> dict[str, Ragged]:
     """The scores of the positives and negatives in ``arrays``, float32, NaN where the file has none."""
     pairs = _resolve(read_scores(path), numbers, documents, source.name)
@@ -164,7 +168,7 @@ def _scores(
     return found
 
 
-def _keys(queries: np.ndarray, rows: np.ndarray, documents: Documents) -> np.ndarray:
+def _keys(queries: np.ndarray, rows: np.ndarray, documents: DocumentFiles) -> np.ndarray:
     """One number for each pair of a query and a document, (n,) int64."""
     return queries * len(documents) + rows
 
@@ -183,7 +187,7 @@ class _Pairs(NamedTuple):
     scores: np.ndarray
 
 
-def _resolve(lines: Iterable[Listed], numbers: Mapping[str, int], documents: Documents, source: str) -> _Pairs:
+def _resolve(lines: Iterable[Listed], numbers: Mapping[str, int], documents: DocumentFiles, source: str) -> _Pairs:
     """The pairs of ``lines`` in their order, without those of queries whose number is -1.
 
     Args:

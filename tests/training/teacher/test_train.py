@@ -19,17 +19,25 @@ from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 
 from pyserini_dupmae.training.data import CombinedTrainingSet, load_training_set
-from pyserini_dupmae.training.teacher.__main__ import main
+from pyserini_dupmae.training.run_folder import TrainingResult
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
-from pyserini_dupmae.training.teacher.train import split, training_pairs
+from pyserini_dupmae.training.teacher.train import split, train_teacher, training_pairs
 from pyserini_dupmae.util.errors import UserError
 from tests.training.teacher.conftest import Task
 
-COMMON = ["--max-length", "40", "--use_cpu", "--logging_steps", "1", "--per_device_train_batch_size", "16"]
+COMMON: dict[str, Any] = {"max_length": 40, "use_cpu": True, "logging_steps": 1, "per_device_train_batch_size": 16}
 
 
-def _options(model: Path, task: Task, output: Path, *more: object) -> list[str]:
-    return ["train", "--from", str(model), *task.options(output, *COMMON, *more)]
+def _train(model: Path | str, task: Task, output: Path, **more: Any) -> TrainingResult:
+    arguments = {"data": task.source, "negatives": task.negatives, "cache": task.source.parent / "cache", **COMMON}
+    return train_teacher(model=model, output=output, **{**arguments, **more})
+
+
+def _command(model: Path, task: Task, output: Path, *more: object) -> list[str]:
+    """The command that does what `_train` does."""
+    words = ["--max-length", "40", "--use_cpu", "--logging_steps", "1", "--per_device_train_batch_size", "16"]
+    options = ["train", "--from", str(model), *task.options(output, *words, *more)]
+    return [sys.executable, "-m", "pyserini_dupmae.training.teacher", *options]
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -39,9 +47,9 @@ def _record(folder: Path) -> dict[str, Any]:
 def test_a_cross_encoder_learns_to_tell_positives_from_negatives(
     tiny_model_dir: Path, task: Task, tmp_path: Path
 ) -> None:
-    more = ["--max_steps", 120, "--learning_rate", 0.003, "--eval-queries", 5]
-    main(_options(tiny_model_dir, task, tmp_path / "out", *more))
+    done = _train(tiny_model_dir, task, tmp_path / "out", max_steps=120, learning_rate=0.003, eval_queries=5)
     record = _record(tmp_path / "out")
+    assert (done.folder, done.steps, done.metrics) == (tmp_path / "out", 120, record["metrics"])
     losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
     assert len(losses) == 120
     assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
@@ -87,22 +95,23 @@ def test_each_kind_of_checkpoint_gives_its_encoder(tiny_model_dir: Path, tmp_pat
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     masked_lm_dir: Path, task: Task, tmp_path: Path
 ) -> None:
-    more = ["--max_steps", 60, "--save_steps", 5, "--eval_steps", 25, "--learning_rate", 0.001, "--eval-queries", 5]
-    whole, killed = (_options(masked_lm_dir, task, tmp_path / name, *more) for name in ("whole", "killed"))
+    more = {"max_steps": 60, "save_steps": 5, "eval_steps": 25, "learning_rate": 0.001, "eval_queries": 5}
+    words = [f"--{name.replace('eval_q', 'eval-q')}={value}" for name, value in more.items()]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", *killed]
+    command = _command(masked_lm_dir, task, killed, *words)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    while process.poll() is None and not (tmp_path / "killed" / "checkpoint-15").exists():
+    while process.poll() is None and not (killed / "checkpoint-15").exists():
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "teacher.json").exists()
+    assert not (killed / "teacher.json").exists()
     with pytest.raises(UserError, match="is not empty; add --resume"):
-        main(killed)
+        _train(masked_lm_dir, task, killed, **more)
     with pytest.raises(UserError, match="has depth 200, but this command 3"):
-        main([*killed, "--resume", "--depth", "3"])
-    main([*killed, "--resume"])
-    main(whole)
+        _train(masked_lm_dir, task, killed, **more, depth=3, resume=True)
+    _train(masked_lm_dir, task, killed, **more, resume=True)
+    _train(masked_lm_dir, task, whole, **more)
     expected, actual = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert expected.keys() == actual.keys()
     assert all(torch.equal(value, actual[name]) for name, value in expected.items())
@@ -112,19 +121,29 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--from", "/no/such/model"], "no model '/no/such/model'"),
-        (["--max-length", "81"], "--max-length 81 does not fit: .* takes 80 tokens"),
-        (["--data", "/a", "/b"], "--negatives names 1 files for 2 sources"),
-        (["--data", "/no/such/data"], "there is no training data '/no/such/data'"),
-        (["--no-such-option", "1"], "--no-such-option"),
-        (["--report_to", "nothing-known"], "nothing-known"),
+        ({"model": "/no/such/model"}, "no model '/no/such/model'"),
+        ({"max_length": 81}, "--max-length 81 does not fit: .* takes 80 tokens"),
+        ({"data": ["/a", "/b"]}, "--negatives names 1 files for 2 sources"),
+        ({"data": "/no/such/data"}, "there is no training data '/no/such/data'"),
+        ({"no_such_option": 1}, "no_such_option"),
+        ({"report_to": "nothing-known"}, "nothing-known"),
     ],
 )
-def test_mistakes_are_named(more: list[str], message: str, masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
+def test_mistakes_are_named(
+    more: dict[str, Any], message: str, masked_lm_dir: Path, task: Task, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match=message) as raised:
-        main([*_options(masked_lm_dir, task, tmp_path / "out"), *more])
+        _train(**{"model": masked_lm_dir, "task": task, "output": tmp_path / "out", **more})
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out" / "teacher.json").exists()
+
+
+def test_an_unknown_option_of_the_command_exits_with_status_2(masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
+    command = _command(masked_lm_dir, task, tmp_path / "out", "--no-such-option", 1)
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert "--no-such-option" in finished.stderr.splitlines()[-1]
+    assert "Traceback" not in finished.stderr
 
 
 def test_queries_without_negatives_are_no_data(task: Task, tmp_path: Path) -> None:

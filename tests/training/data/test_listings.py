@@ -1,4 +1,4 @@
-"""Hard negatives in every form give the same lists."""
+"""Hard negatives and teacher scores: every form gives the same lists, and a line that cannot be used is named."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pyserini_dupmae.training.data import load_training_set
@@ -26,7 +27,7 @@ EXPECTED = {"q0": ["d7", "d1", "d5"], "q1": ["d3"], "q3": []}
 MINED = [("q1", ["d3", "d4"]), ("q0", ["d7", "d4", "d1", "d7", "d5"]), ("q4", ["d2"])]
 
 
-def test_mined(beir, cache, tmp_path, caplog):
+def test_mined_negatives(beir, cache, tmp_path, caplog):
     lines = [json.dumps({"query_id": qid, "negatives": docids}) for qid, docids in MINED]
     path = tmp_path / "mined.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
@@ -78,7 +79,7 @@ def test_numbers_as_ids(tmp_path, cache):
     ],
     ids=["triples", "msmarco run", "trec run"],
 )
-def test_columns(beir, cache, tmp_path, lines):
+def test_negatives_in_columns(beir, cache, tmp_path, lines):
     assert negatives(beir, cache, write_lines(tmp_path / "negatives.tsv", lines)) == EXPECTED
 
 
@@ -113,7 +114,7 @@ def test_columns(beir, cache, tmp_path, lines):
         ("n.tsv", ["q0 d3 d4"], "has no negative for any query"),
     ],
 )
-def test_bad_lines_are_named(beir, cache, tmp_path, name, lines, message):
+def test_bad_lines_of_negatives_are_named(beir, cache, tmp_path, name, lines, message):
     with pytest.raises(UserError) as caught:
         load_training_set(str(beir), cache, write_lines(tmp_path / name, lines))
     assert message in str(caught.value)
@@ -123,3 +124,61 @@ def test_a_missing_file(beir, cache, tmp_path):
     for name in ("nowhere.jsonl", "nowhere.tsv"):
         with pytest.raises(UserError, match=f"cannot read .*{name}"):
             load_training_set(str(beir), cache, tmp_path / name)
+
+
+LISTED = [{"query_id": "q0", "negatives": ["d7", "d1", "d5"]}, {"query_id": "q1", "negatives": ["d3"]}]
+SCORES = {("q0", "d3"): 8.5, ("q0", "d5"): -1.25, ("q0", "d7"): 2.0, ("q1", "d4"): 0.5, ("q3", "d11"): 3.0}
+
+
+@pytest.fixture
+def mined(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "mined.jsonl", LISTED)
+
+
+def as_columns(path: Path) -> Path:
+    lines = [f"{qid}\t{docid}\t{score}" for (qid, docid), score in SCORES.items()]
+    return write_lines(path / "scores.tsv", [*lines, "q0\td3\t99", "q4\td2\t1"])
+
+
+def as_json(path: Path) -> Path:
+    records = [{"qid": "q4", "pos": [], "neg": {"bm25": [{"pid": "d2", "ce-score": 1}]}}]
+    for qid in ("q0", "q1", "q3"):
+        listed = [{"pid": docid, "ce-score": score} for (owner, docid), score in SCORES.items() if owner == qid]
+        records.append({"qid": qid, "pos": [*listed[:1], "d29"], "neg": {"one": listed[1:], "other": [{"pid": "d0"}]}})
+    return write_jsonl(path / "scores.jsonl", records)
+
+
+@pytest.mark.parametrize("write", [as_columns, as_json])
+def test_scores_are_aligned(beir, cache, tmp_path, mined, write):
+    data = load_training_set(str(beir), cache, mined, write(tmp_path))
+    for rows_of, scores_of in ((data.positives, data.positive_scores), (data.negatives, data.negative_scores)):
+        for qid, rows, scores in zip(data.query_ids, rows_of, scores_of, strict=True):
+            assert scores.dtype == np.float32
+            expected = [SCORES.get((qid, data.documents.docid(int(row))), np.nan) for row in rows]
+            np.testing.assert_array_equal(scores, expected)
+    assert [len(scores) for scores in data.negative_scores] == [3, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        ("s.tsv", ["q0 d3 1", "q0 d3"], "s.tsv:2: 2 columns, expected three: query id, docid, score"),
+        ("s.tsv", ["q0 d3 high"], "s.tsv:1: the score 'high' is not a finite number"),
+        ("s.tsv", ["q0 d3 inf"], "s.tsv:1: the score 'inf' is not a finite number"),
+        ("s.tsv", ["q0 d3 1", "q9 d3 1"], "s.tsv:2: there is no query 'q9' in"),
+        ("s.tsv", ["q0 d3 1", "q0 d33 1"], "s.tsv:2: there is no document 'd33' in"),
+        ("s.tsv", [], "has no score for any query of"),
+        ("s.tsv", ["q0 d9 1"], "has no score of a positive or a negative of"),
+        (
+            "s.jsonl",
+            ['{"qid": "q0", "pos": [{"pid": "d3", "ce-score": true}], "neg": {}}'],
+            "s.jsonl:1: the score True is",
+        ),
+        ("s.jsonl", ['{"qid": "q0", "neg": {}}'], "s.jsonl:1: 'pos' and each system of 'neg' must be lists"),
+        ("s.jsonl", ['{"query_id": "q0", "negatives": ["d1"]}'], "s.jsonl:1: no field 'qid'"),
+    ],
+)
+def test_bad_lines_of_scores_are_named(beir, cache, tmp_path, mined, name, lines, message):
+    with pytest.raises(UserError) as caught:
+        load_training_set(str(beir), cache, mined, write_lines(tmp_path / name, lines))
+    assert message in str(caught.value)
