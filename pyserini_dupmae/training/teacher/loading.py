@@ -79,7 +79,7 @@ def load_cross_encoder(name: str, device: str, dtype: str, max_length: int | Non
         )
     with _loading(name):
         model: CrossEncoder = sentence_transformers().CrossEncoder(
-            name, max_length=max_length, device=device, model_kwargs={"dtype": DTYPES[dtype]}
+            name, max_length=max_length, device=device, model_kwargs={"dtype": _dtype(dtype)}
         )
     if model.num_labels != 1:
         raise UserError(f"{name} has {model.num_labels} labels; a teacher gives one score a pair")
@@ -90,7 +90,7 @@ def load_bi_encoder(name: str, device: str, dtype: str, max_length: int | None) 
     """A bi-encoder; see `load_cross_encoder`."""
     with _loading(name):
         model: SentenceTransformer = sentence_transformers().SentenceTransformer(
-            name, device=device, model_kwargs={"dtype": DTYPES[dtype]}
+            name, device=device, model_kwargs={"dtype": _dtype(dtype)}
         )
     if max_length is not None:
         model.max_seq_length = max_length
@@ -112,6 +112,12 @@ def _is_classifier(place: str, name: str) -> bool:
     except (OSError, ValueError) as error:
         raise no_model(name, error) from None
     return bool(config.architectures) and config.architectures[0].endswith(CLASSIFIER)
+
+
+def _dtype(name: str) -> torch.dtype:
+    if name not in DTYPES:
+        raise UserError(f"unknown dtype {name!r}; choose one of {', '.join(DTYPES)}")
+    return DTYPES[name]
 
 
 @contextmanager

@@ -123,6 +123,11 @@ def test_what_is_no_cross_encoder_is_refused(masked_lm_dir: Path, task: Task, tm
         _score("/no/such/teacher", task, tmp_path / "out.tsv")
 
 
+def test_an_unknown_dtype_is_refused(teacher: Path, task: Task, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown dtype 'float8'; choose one of float32"):
+        _score(teacher, task, tmp_path / "out.tsv", dtype="float8")
+
+
 def test_the_command_writes_what_the_function_does(teacher: Path, task: Task, tmp_path: Path) -> None:
     options = ["--depth", 2, "--max-length", 8, "--batch-size", 5]
     command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", "score", "--teacher", str(teacher)]
