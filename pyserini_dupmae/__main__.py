@@ -25,7 +25,7 @@ COMMANDS = {
     "teacher": ("training.teacher.__main__", "train a teacher, or score with one"),
     "recipe": ("training.run.__main__", "train as a recipe says"),
     "reproduce": ("reproduce.__main__", "run whole experiments and check their numbers"),
-    "sweep": ("sweep.__main__", "measure what d', k and bits cost and bring"),
+    "sweep": ("sweep", "measure what d', k and bits cost and bring"),
     "report": ("report.__main__", "make a page of results"),
     "demo": ("demo.__main__", "see it work on the docstrings of Python"),
 }

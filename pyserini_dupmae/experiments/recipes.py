@@ -36,6 +36,8 @@ SCRATCH = ("checkpoint-*", "tokens", "runs")
 
 METRICS = ("nDCG@10", "MRR@10")
 MODES = ("dense", "sparse", "hybrid")
+"""What evaluations measure, and by what they search."""
+
 TABLE, DATA = "results.md", "results.json"
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that can be a folder's."""
@@ -54,8 +54,8 @@ class Statistics(Entry):
 class Tolerance(Entry):
     """How far off is still [OKish]: ``scores`` absolute, ``statistics`` relative."""
 
-    scores: float = Field(0.001, ge=0)
-    statistics: float = Field(0.0, ge=0)
+    scores: NonNegativeFloat = 0.001
+    statistics: NonNegativeFloat = 0.0
 
 
 class Measured(Entry):

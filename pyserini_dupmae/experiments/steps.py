@@ -24,13 +24,15 @@ from typing import Any, BinaryIO
 
 from pyserini_dupmae.experiments.provenance import environment
 from pyserini_dupmae.util.digests import Digest, differences, digest
+from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import remove, write_json
 
+PIPE_BYTES = 65536
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # opened here, since a forked process must not
 
 
-class StepError(Exception):
+class StepError(UserError):
     """A step's command ended with an error, or what it would use is not what it was; the message says which."""
 
 
@@ -152,9 +154,9 @@ def run(step: Step, show: bool = False) -> Outcome:
         StepError: the command fails, an input is not there, or a guarded step is not what it was.
     """
     found = standing(step)
-    if found.done:
+    if found.done and found.record:
         return Outcome(step, found.record, skipped=True)
-    if step.guarded and found.changes and found.record.output is not None:
+    if step.guarded and found.changes and found.record and found.record.output is not None:
         raise StepError(
             f"{step.title}: {step.output} is not used, because this changed since it was built: {found.changes}. "
             f"Restore what it was, or delete {step.output} and {step.record.name} to build it again"
@@ -232,7 +234,8 @@ def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
         env=os.environ | {"PYTHONUNBUFFERED": "1"},  # in the order in which it prints them
         preexec_fn=_end_with_parent if LIBC else None,
     ) as process:
-        for chunk in iter(lambda: process.stdout.read1(), b""):
+        assert process.stdout is not None
+        while chunk := os.read(process.stdout.fileno(), PIPE_BYTES):
             log.write(chunk)
             log.flush()
             if show:
@@ -243,7 +246,8 @@ def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
 
 def _end_with_parent() -> None:
     """A command whose parent was killed must not go on writing where the next run does."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if LIBC:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _python() -> str:

@@ -1,8 +1,9 @@
-"""What the tests of experiments share: the commands `reproduce` and `training.run`, called in this process."""
+"""What the tests of experiments share: commands called in this process; judgements, and the arguments of a sweep."""
 
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,6 +14,8 @@ from pyserini_dupmae.reproduce.__main__ import main as reproduce_main
 from pyserini_dupmae.training.run.__main__ import main as recipe_main
 
 Command = Callable[..., tuple[int, str]]
+CommandLine = Callable[..., list[str]]
+UNJUDGED = "1"
 
 
 def _call(main: Callable[[list[str]], None]) -> Command:
@@ -38,3 +41,32 @@ def reproduce() -> Command:
 def training_run() -> Command:
     """The same for ``training.run``; what the steps' own commands print is shown in pytest's output."""
     return _call(recipe_main)
+
+
+@pytest.fixture(scope="session")
+def qrels(topics: list[tuple[str, str]], corpus: list[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Graded judgements of 40 documents for every topic but one."""
+    draw = random.Random(3)
+    docids = [docid for docid, _ in corpus]
+    return {
+        qid: {docid: draw.randrange(3) for docid in draw.sample(docids, 40)} for qid, _ in topics if qid != UNJUDGED
+    }
+
+
+@pytest.fixture(scope="session")
+def qrels_file(qrels: dict[str, dict[str, int]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("qrels") / "qrels.txt"
+    lines = [f"{qid} 0 {docid} {grade}\n" for qid, judged in qrels.items() for docid, grade in judged.items()]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def command_line(encoded: Path, tiny_model_dir: Path, topics_file: Path, qrels_file: Path) -> CommandLine:
+    """The command's arguments for the shared collection; options given again replace these."""
+
+    def arguments(output: Path, *more: str | int | Path) -> list[str]:
+        words = ["--embeddings", encoded, "--encoder", tiny_model_dir, "--topics", topics_file, "--qrels", qrels_file]
+        return [str(word) for word in (*words, "--output", output, *more)]
+
+    return arguments

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pyserini_dupmae.experiments.sweep_settings import default_values, grid, require_possible
 from pyserini_dupmae.store import ForwardStore
-from pyserini_dupmae.sweep.settings import default_values, grid, require_possible
 from pyserini_dupmae.util.errors import UserError
 
 VALUES = {"cls_dim": [16, 8], "top_k": [24, 12, 6], "bits": [8, 0], "query_terms": [0]}

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pyserini_dupmae.experiments.sweep_settings import Setting
 from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.engines import Engines
 from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever, read_faiss
-from pyserini_dupmae.search.fusion import Fusion
-from pyserini_dupmae.store import ForwardStore
-from pyserini_dupmae.sweep.reduction import principal_axes, write_reduced
-from pyserini_dupmae.sweep.settings import Setting
+from pyserini_dupmae.store import ForwardStore, StoreInfo, write_shard
 from pyserini_dupmae.util.files import atomic_open, atomic_path
 
 CANDIDATE_BITS = 8
@@ -27,13 +26,13 @@ CANDIDATE_BITS = 8
 
 @dataclass(frozen=True)
 class Searchable:
-    """A setting ready to be searched: what ranks, and the ``bytes`` on disk of the indexes that it reads."""
+    """A setting ready to be searched: its ``engines``, and the ``bytes`` on disk of the indexes that it reads."""
 
-    fusion: Fusion
+    engines: Engines
     bytes: int
 
 
-class Indexes:
+class SweepIndexes:
     """What has been built below ``folder`` from ``store``; anything that is missing is built when it is needed."""
 
     def __init__(self, store: ForwardStore, folder: Path):
@@ -55,11 +54,11 @@ class Indexes:
             lucene = self._lucene(setting.top_k, setting.bits or CANDIDATE_BITS)
             sparse = LuceneRetriever(lucene, self.store.terms, IndexInfo.read(lucene).scale, store.docids)
             size += sum(file.stat().st_size for file in lucene.iterdir() if file.name != INFO_JSON)
+        engines = Engines(dense, sparse, ExactScorer(store, setting.top_k), store.model)
         try:
-            yield Searchable(Fusion(dense, sparse, ExactScorer(store, setting.top_k)), size)
+            yield Searchable(engines, size)
         finally:
-            if sparse is not None:
-                sparse.close()
+            engines.close()
 
     def query(self, query: EncodedQuery, setting: Setting) -> EncodedQuery:
         """``query`` as the setting takes it: [CLS] projected as the documents' is, and the largest entries of mu."""
@@ -78,7 +77,7 @@ class Indexes:
         path = self.folder / "axes.npy"
         if not path.exists():
             with atomic_open(path, "wb") as stream:
-                np.save(stream, principal_axes(self.store))
+                np.save(stream, _principal_axes(self.store))
         return np.load(path)[:, : setting.cls_dim]
 
     def _reduced(self, setting: Setting) -> ForwardStore:
@@ -90,7 +89,7 @@ class Indexes:
         folder = self.folder / f"d{setting.cls_dim or self.store.model.cls_dim}-b{setting.bits or 0}" / "store"
         if not folder.exists():
             with atomic_path(folder) as temporary:
-                write_reduced(self.store, temporary, axes, quantisation)
+                _write_reduced(self.store, temporary, axes, quantisation)
         return ForwardStore(folder)
 
     def _faiss(self, cls_dim: int, store: ForwardStore) -> Path:
@@ -105,3 +104,43 @@ class Indexes:
             folders = [folder.parent for folder in self.store.folders]
             index(folders, to="lucene", output=output, top_k=top_k, bits=bits)
         return output / "lucene"
+
+
+def _principal_axes(store: ForwardStore) -> np.ndarray:
+    """The principal axes of the documents' [CLS]: (d', d') float32, a column each, by falling variance.
+
+    The first r columns W are the r dimensions that keep most of ĥ_q·(ĥ_d - mean) over all documents and directions of
+    ĥ_q. Documents and queries are multiplied by W as they are: leaving the mean in adds the same to every document's
+    score of a query, which changes no ranking. The dimensions of a model's own [CLS] have no order, so the first r of
+    them would be an arbitrary choice.
+    """
+    dimensions = store.model.cls_dim
+    total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
+    for shard in store.shards_shown("principal axes"):
+        cls = shard.cls.astype(np.float64)
+        total += cls.sum(axis=0)
+        products += cls.T @ cls
+    _, axes = np.linalg.eigh(products - np.outer(total, total) / len(store))
+    return np.ascontiguousarray(axes[:, ::-1], np.float32)
+
+
+def _write_reduced(
+    store: ForwardStore, folder: Path, axes: np.ndarray | None, quantisation: Quantisation | None
+) -> None:
+    """Write the store of the same documents with smaller representations into the new folder ``folder``.
+
+    [CLS] is projected on ``axes`` (d', r), and a weight becomes q * scale, what an impact index of this
+    ``quantisation`` holds of it; either stays as it is where None is given.
+    """
+    names = []
+    for shard in store.shards_shown("reduced store"):
+        cls, weights = shard.cls, shard.weights
+        if axes is not None:
+            cls = cls @ axes
+        if quantisation is not None:
+            weights = quantisation.quantise(weights) * quantisation.scale
+        names.append(f"shard-{len(names):06d}.safetensors")
+        write_shard(folder / names[-1], shard.docids(), cls, shard.token_ids, weights, store.model.vocab_size)
+    model = store.model if axes is None else replace(store.model, cls_dim=axes.shape[1])
+    most = store.max_weight if quantisation is None else (2**quantisation.bits - 1) * quantisation.scale
+    StoreInfo(model, len(store), store.top_k, most, names).write(folder)

@@ -15,7 +15,7 @@ FACTORS = {
     "dense": ("cls_dim",),
     "sparse": ("top_k", "bits", "query_terms"),
 }
-"""The search command's modes -> what there is to vary in each."""
+"""Mode -> what there is to vary in it."""
 
 
 @dataclass(frozen=True)

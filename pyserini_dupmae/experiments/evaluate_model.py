@@ -1,0 +1,114 @@
+"""A model measured on collections: encoded, searched by [CLS], by ordinary tokens and by Eq. 12, and evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from pyserini_dupmae.data.judged_collection import JudgedCollection, find_collection
+from pyserini_dupmae.data.qrels import read_qrels
+from pyserini_dupmae.data.runs import Run
+from pyserini_dupmae.data.topics import read_topics
+from pyserini_dupmae.encode.collection import encode
+from pyserini_dupmae.evaluation.collection import measure_searcher
+from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult
+from pyserini_dupmae.experiments.prepare import QRELS, TOPICS, write_topic_set
+from pyserini_dupmae.experiments.recipes import METRICS, MODES
+from pyserini_dupmae.modeling.query_encoder import QueryModel
+from pyserini_dupmae.search.run import TAG
+from pyserini_dupmae.search.searcher import DupMAESearcher
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import atomic_open
+
+
+def evaluate_model(
+    encoder: str,
+    data: Sequence[str],
+    output: str | PathLike[str],
+    *,
+    indexes: Sequence[str | PathLike[str]] = (),
+    name: str | None = None,
+    hits: int = 100,
+    device: str | None = None,
+) -> list[ConditionResult]:
+    """Measure a model on collections. Interrupted, the same call goes on.
+
+    Args:
+        encoder: a DupMAE model, by folder or name.
+        data: collections, as `find_collection` takes them.
+        output: the folder to write to: ``index/NAME`` is what `encode` writes, ``search/NAME.MODE.txt`` what `search`
+            writes, and ``NAME.MODE.result.json`` what is returned.
+        indexes: what `encode` wrote for each collection; without them the collections are encoded.
+        name: what the results call the model (default: the name of its folder).
+        hits: documents a query.
+        device: where the model runs (default: for documents a GPU if there is one, for queries the CPU).
+
+    Raises:
+        UserError: a collection or model that cannot be read, or two collections of one name.
+    """
+    collections = [find_collection(one) for one in data]
+    names = [_name(collection) for collection in collections]
+    if len(set(names)) < len(names):
+        raise UserError(f"--data names two collections alike: {' '.join(data)}; rename a folder")
+    if indexes and len(indexes) != len(collections):
+        raise UserError(
+            f"{len(collections)} --data but {len(indexes)} --index; the i-th index belongs to the i-th data"
+        )
+    output = Path(output)
+    folders = [Path(index) for index in indexes] or [output / "index" / one for one in names]
+    for collection, folder in zip(collections, [] if indexes else folders, strict=not indexes):
+        corpus, dataset = (None, str(collection.qrels)) if collection.topics is None else (collection.corpus, None)
+        print(encode(corpus, ir_dataset=dataset, output=folder, encoder=encoder, device=device, resume=True))
+    results = []
+    for collection, of_collection, folder in zip(collections, names, folders, strict=True):
+        results += _measure(
+            collection, of_collection, folder, encoder, name or Path(encoder).name, output, hits, device
+        )
+    return results
+
+
+def _name(collection: JudgedCollection) -> str:
+    """What files of results call a collection and its split."""
+    if collection.topics is None:
+        return str(collection.qrels).replace("/", "-")
+    return Path(collection.name).name.replace(":", "-")
+
+
+def _measure(
+    collection: JudgedCollection,
+    called: str,
+    index: Path,
+    encoder: str,
+    model: str,
+    output: Path,
+    hits: int,
+    device: str | None,
+) -> list[ConditionResult]:
+    prepared = output / "topics" / called
+    write_topic_set(str(collection.topics or collection.qrels), str(collection.qrels), prepared, judged_only=True)
+    topics, qrels = read_topics(prepared / TOPICS), read_qrels(prepared / QRELS)
+    with DupMAESearcher(index, QueryModel.load(encoder, device or "cpu")) as searcher:
+        found = measure_searcher(searcher, topics, qrels, metrics=METRICS, hits=hits, modes=MODES)
+    results = []
+    for mode, measured in found.items():
+        _write_run(measured.run, output / "search" / f"{called}.{mode}.txt")
+        result = ConditionResult(
+            condition=f"{called}.{model}.{mode}",
+            collection=called,
+            model=model,
+            mode=mode,
+            metrics=measured.means,
+            per_query=measured.values,
+        )
+        result.write(output / f"{called}.{mode}{SUFFIX}")
+        results.append(result)
+    return results
+
+
+def _write_run(run: Run, path: Path) -> None:
+    """Write what `search` writes: ``qid Q0 docid rank score tag``."""
+    with atomic_open(path) as stream:
+        for qid, scores in run.scores.items():
+            for rank, (docid, score) in enumerate(scores.items(), 1):
+                stream.write(f"{qid} Q0 {docid} {rank} {score:.6f} {TAG}\n")
