@@ -40,7 +40,8 @@ def test_shards_are_shown_as_they_are(documents, tmp_path, capsys):
 
 def test_what_is_no_finished_store(documents, tmp_path):
     store = documents.write(tmp_path) / "store"
-    (store / "shard-000001.safetensors").write_bytes(b"short")
+    shard = store / "shard-000001.safetensors"
+    shard.write_bytes(shard.read_bytes()[:100])
     with pytest.raises(UserError, match=r"cannot read the shard .*shard-000001\.safetensors \(.+\); encode the coll"):
         ForwardStore(store)
     (store / "store.json").write_text('{"format": 1}')
