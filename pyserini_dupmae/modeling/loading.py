@@ -39,9 +39,8 @@ def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> Loaded
         target = torch.device(device)
         torch.empty(0, device=target)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
         raise UserError(
-            f"cannot use the device {device!r} ({reason}); give cpu, or a device that this machine has"
+            f"cannot use the device {device!r} ({first_line(error)}); give cpu, or a device that this machine has"
         ) from None
     _require_dupmae(name)
     try:
