@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -235,11 +236,12 @@ def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
         preexec_fn=_end_with_parent if LIBC else None,
     ) as process:
         assert process.stdout is not None
+        decoder = getincrementaldecoder("utf-8")("replace")  # a notebook's standard output takes text alone
         while chunk := os.read(process.stdout.fileno(), PIPE_BYTES):
             log.write(chunk)
             log.flush()
             if show:
-                sys.stdout.buffer.write(chunk)
+                sys.stdout.write(decoder.decode(chunk))
                 sys.stdout.flush()
     return process.returncode
 

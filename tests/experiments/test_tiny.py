@@ -15,6 +15,8 @@ import pytest
 
 from pyserini_dupmae.training.run.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "pyserini_dupmae.training.run", "tiny"]
 AFTER_STAGE1 = ["encode1", "evaluate1", "mine", "stage2", "evaluate2", "teacher", "score", "stage3", "evaluate3"]
 
@@ -77,6 +79,18 @@ def test_the_table_is_printed_and_kept(done: tuple[Path, str]) -> None:
     assert f"| stage 1 | data-dev | {row['nDCG@10']['cls']:.4f} |" in table
 
 
+def test_what_is_expected_is_checked(done: tuple[Path, str], training_run: Any, tmp_path: Path) -> None:
+    folder, _ = done
+    found = _json(folder / "results.json")[-1]["MRR@10"]["hybrid"]
+    expected = "extends: tiny\nexpected: {scores: {data-dev.stage 3.hybrid: {MRR@10: %s}}}\n"
+    for wanted, status, line in ((found, 0, "[OK]    "), (found - 0.1, 1, "[FAIL]  ")):
+        (tmp_path / "mine.yaml").write_text(expected % wanted)
+        done_with, printed = training_run(tmp_path / "mine.yaml", "--output", folder)
+        assert done_with == status
+        assert printed.splitlines()[-1].startswith(f"{line}data-dev.stage 3.hybrid MRR@10 ")
+        assert ": run" not in printed
+
+
 def test_nothing_is_done_twice(done: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert _again(capsys, done[0]) == []
 
@@ -99,7 +113,7 @@ def test_only_what_depends_on_it_is_done_again(
 def test_a_kill_changes_nothing(done: tuple[Path, str], tmp_path: Path) -> None:
     """Killed in the middle of pre-training; the same command goes on from the checkpoint, to the same numbers."""
     whole, part = done[0], tmp_path / "part"
-    options = ["--until", "evaluate0", "--output", str(part)]
+    options = ["--until", "pretrain", "--output", str(part)]
     for name in ("data", "steps/data.json"):
         (part / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (whole / name).is_dir() else shutil.copy)(whole / name, part / name)
@@ -109,10 +123,11 @@ def test_a_kill_changes_nothing(done: tuple[Path, str], tmp_path: Path) -> None:
             time.sleep(0.05)
         killed.send_signal(signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
-    assert not (part / "results.json").exists()
+    assert "output" not in {name for name, value in _json(part / "steps" / "pretrain.json").items() if value}
     finished = _run(*options)
     assert finished.returncode == 0, finished.stderr
     assert "data: done before" in finished.stdout
-    assert _json(part / "results.json") == _json(whole / "results.json")[:1]
+    weights = [(folder / "pretrain" / "model.safetensors").read_bytes() for folder in (whole, part)]
+    assert weights[0] == weights[1]
     logs = [(folder / "logs" / "pretrain.log").read_text().split("\n$ ")[-1] for folder in (whole, part)]
     assert logs[1].count("'loss'") < logs[0].count("'loss'"), "it did not begin anew"
