@@ -33,8 +33,8 @@ ARROWS = {
     "report": ("util data evaluation", "experiments"),
     "demo": ("util data modeling encode index jvm search evaluation", "experiments"),
     "experiments": (
-        "util jvm data modeling store index evaluation",
-        "encode search training report demo",
+        "util jvm data modeling store index encode search evaluation",
+        "training report demo",
     ),
 }
 # Modules that are only run; nobody imports them, but for `__main__`, which finds them by name.
