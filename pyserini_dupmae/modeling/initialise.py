@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.heads import TokenHead
@@ -120,7 +120,7 @@ def init(
     )
     if (ot_scale, ot_threshold) != (1.0, 0.0):
         scale_weights(model, ot_scale, ot_threshold)
-    model.to(DTYPES[dtype])
+    nn.Module.to(model, DTYPES[dtype])
     try:
         with atomic_path(folder) as temporary, quiet_transformers():
             model.save_pretrained(temporary)
@@ -228,7 +228,7 @@ def _set_dense_scale(model: DupMAEModel, scale: float | None) -> None:
     model.set_dense_scale(scale)
 
 
-def _load_masked_lm(source: str) -> tuple[nn.Module, list[str]]:
+def _load_masked_lm(source: str) -> tuple[PreTrainedModel, list[str]]:
     """The checkpoint with its masked-LM head, and the parameters of the head that it does not have."""
     try:
         kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
@@ -263,7 +263,9 @@ def _load_tokenizer(source: str) -> Any:
     return tokenizer
 
 
-def _configure(checkpoint: nn.Module, tokenizer: Any, cls_dim: int | None, settings: dict[str, Any]) -> DupMAEConfig:
+def _configure(
+    checkpoint: PreTrainedModel, tokenizer: Any, cls_dim: int | None, settings: dict[str, Any]
+) -> DupMAEConfig:
     try:
         config = DupMAEConfig(
             checkpoint.config,
@@ -321,11 +323,11 @@ def _set_token_head(model: DupMAEModel, tokenizer: Any, texts: Iterable[str]) ->
 
 
 @torch.no_grad()
-def _copy_head(model: DupMAEModel, checkpoint: nn.Module) -> None:
+def _copy_head(model: DupMAEModel, checkpoint: PreTrainedModel) -> None:
     names = MASKED_LM_HEADS[model.config.encoder.model_type]
     model.ot_head.dense.load_state_dict(checkpoint.get_submodule(names.dense).state_dict())
     model.ot_head.layer_norm.load_state_dict(checkpoint.get_submodule(names.layer_norm).state_dict())
-    decoder = checkpoint.get_output_embeddings()
+    decoder: Any = checkpoint.get_output_embeddings()
     model.ot_head.output.bias.copy_(decoder.bias)
     model.ot_head.output.weight.copy_(decoder.weight)  # a tied one stays what it is
     logger.info("W^O: the checkpoint's masked-LM head")

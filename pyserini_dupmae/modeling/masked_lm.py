@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
@@ -58,4 +58,5 @@ def transform(lm: PreTrainedModel, hidden: Tensor) -> Tensor:
 
 def embed(lm: PreTrainedModel, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None) -> Tensor:
     """The embedding layer (word or given vectors, position, type, LayerNorm): (B, L) or (B, L, d) -> (B, L, d)."""
-    return lm.base_model.embeddings(input_ids=input_ids, inputs_embeds=inputs_embeds)
+    base: Any = lm.base_model
+    return base.embeddings(input_ids=input_ids, inputs_embeds=inputs_embeds)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, initialization
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.equations import activate, max_pool, pool_tokens, reduce_cls, scaled_unit, sparsify
@@ -61,6 +61,9 @@ class DupMAEModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
+    encoder: Any  # the modules of another library, or one of several: a type would say nothing
+    ot_head: Any
+    log_dense_scale: Any
 
     def __init__(self, config: DupMAEConfig):
         super().__init__(config)
@@ -74,7 +77,7 @@ class DupMAEModel(PreTrainedModel):
             self.set_dense_scale(NEW_DENSE_SCALE)
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Module:
+    def get_input_embeddings(self) -> nn.Embedding:
         return self.encoder.get_input_embeddings()
 
     def get_output_embeddings(self) -> nn.Module:
@@ -184,9 +187,9 @@ class DupMAEModel(PreTrainedModel):
         tokens = self.tokenizer.convert_ids_to_tokens(range(min(self.config.vocab_size, len(self.tokenizer))))
         return [*tokens, *(f"[id{i}]" for i in range(len(tokens), self.config.vocab_size))]
 
-    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
         """Save configuration, weights (safetensors) and tokenizer to a folder that `from_pretrained` takes."""
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(save_directory, *args, **kwargs)
         if "tokenizer" in self.__dict__ or self.config.name_or_path:
             self.tokenizer.save_pretrained(save_directory)
 

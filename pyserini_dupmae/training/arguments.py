@@ -16,8 +16,8 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from pyserini_dupmae.util.errors import UserError, first_line
 
-OF_TRAINER = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
-OF_TRAINER += ("num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
+OF_TRAINER: tuple[str, ...] = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps")
+OF_TRAINER += ("world_size", "num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
 """The Trainer's options that decide a run's steps."""
 
 
@@ -69,7 +69,7 @@ def arguments_for(
 def make_parser(kind: type[RunArguments], command: str, description: str) -> tuple[HfArgumentParser, _ArgumentGroup]:
     """A parser for ``python -m pyserini_dupmae.training.COMMAND``, and its group for what is not the Trainer's."""
     parser = HfArgumentParser(
-        kind,
+        kind,  # type: ignore[arg-type]  # its annotation is a NewType that no class has
         prog=f"python -m pyserini_dupmae.training.{command}",
         description=f"{description} The Trainer's options follow this command's own.",
         allow_abbrev=False,

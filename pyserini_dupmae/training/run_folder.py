@@ -73,7 +73,7 @@ class TrainingRun:
         overwrite: bool,
         keep: tuple[str, ...] = (),
     ):
-        self.output = Path(training.output_dir)
+        self.output = Path(str(training.output_dir))
         self.started_with, self.record = dict(started_with), record
         self._start = time.monotonic()
         with training.main_process_first(desc="looking at the output folder"):

@@ -87,8 +87,9 @@ class GroupCollator:
             "query": torch.tensor([group.query for group in groups]),
             "rows": torch.from_numpy(np.concatenate([group.rows for group in groups])),
         }
-        if groups[0].scores is not None:
-            batch["scores"] = torch.from_numpy(np.stack([group.scores for group in groups]))
+        scores = [group.scores for group in groups if group.scores is not None]
+        if scores:
+            batch["scores"] = torch.from_numpy(np.stack(scores))
         if self.with_texts:
             batch["texts"] = queries + documents
         return batch

@@ -71,7 +71,7 @@ class DevSet:
         if processes > 1:
             everywhere = [None] * processes
             dist.all_gather_object(everywhere, found)
-        metrics = {}
+        metrics: dict[str, float] = {}
         for mode in MODES:
             joined = {
                 query: {d: s for part in everywhere for d, s in part[mode][query].items()} for query in self.qrels

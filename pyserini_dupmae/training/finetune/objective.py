@@ -83,6 +83,7 @@ class Objective:
         first = torch.arange(queries, device=scores.device) * group
         if self.stage < 3:
             return contrastive(scores, first, targets.excluded)
+        assert targets.teacher is not None, "stage 3 has the teacher's scores"
         own = scores.gather(1, first[:, None] + torch.arange(group, device=scores.device))  # (Q, G)
         loss = DISTILLATION[settings.distillation](own, targets.teacher / settings.teacher_temperature)
         if settings.contrastive_weight:

@@ -43,7 +43,7 @@ class FinetuneArguments(RunArguments):
     dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out an epoch's last, smaller batch"})
     eval_steps: float | None = field(default=500, metadata={"help": "steps between searches of the dev set"})
     save_steps: float = field(default=500, metadata={"help": "steps between checkpoints"})
-    load_best_model_at_end: bool | None = field(
+    load_best_model_at_end: bool | None = field(  # type: ignore[assignment]  # None until it is known
         default=None, metadata={"help": "end with the best checkpoint on the dev set (default: where there is one)"}
     )
     metric_for_best_model: str | None = field(
@@ -170,7 +170,7 @@ def _require_a_batch(groups: Groups, training: TrainingArguments) -> None:
         )
 
 
-def _evaluate_on(training: TrainingArguments, dev: bool) -> None:
+def _evaluate_on(training: Any, dev: bool) -> None:
     """Set what the Trainer does with a dev set, or without one."""
     if not dev:
         training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False

@@ -15,7 +15,7 @@ from transformers.trainer_utils import SaveStrategy
 
 from pyserini_dupmae.modeling.loading import quiet_transformers
 from pyserini_dupmae.modeling.model import DupMAEModel
-from pyserini_dupmae.training.finetune.batches import Tokeniser
+from pyserini_dupmae.training.finetune.batches import Groups, Tokeniser
 from pyserini_dupmae.training.finetune.dev import DevSet
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
 from pyserini_dupmae.training.finetune.grad_cache import Batch, cached_step, pieces
@@ -31,6 +31,8 @@ class FinetuneTrainer(Trainer):
     that many at a time (GradCache); the loss and its gradients are the same.
     """
 
+    objective: Objective
+
     def __init__(
         self,
         model: FinetuneModel,
@@ -42,9 +44,12 @@ class FinetuneTrainer(Trainer):
     ):
         super().__init__(model=model, **kwargs)
         self.model_accepts_loss_kwargs = False
-        self.objective, self.dev, self.teacher, self.chunk = objective, dev, teacher, chunk
+        self.objective = objective
+        self.dev, self.teacher, self.chunk = dev, teacher, chunk
+        train: Any = self.train_dataset
+        self._groups: Groups = train
         args = self.args
-        self._sampler = EpochSampler(self.train_dataset, args.seed if args.data_seed is None else args.data_seed)
+        self._sampler = EpochSampler(train, args.seed if args.data_seed is None else args.data_seed)
         self.add_callback(SetEpoch(self._sampler))
         self._parts: dict[str, Tensor] = {}
         self._batches = 0
@@ -82,7 +87,7 @@ class FinetuneTrainer(Trainer):
 
     def _targets(self, inputs: dict[str, Any]) -> Targets:
         queries, rows = gather(inputs["query"]), gather(inputs["rows"])
-        excluded = self.train_dataset.other_positives(queries.cpu().numpy(), rows.cpu().numpy())
+        excluded = self._groups.other_positives(queries.cpu().numpy(), rows.cpu().numpy())
         scores = inputs.get("scores")
         embeddings = None
         if self.teacher is not None:
@@ -113,6 +118,7 @@ class FinetuneTrainer(Trainer):
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Search the dev set: ``eval_hybrid_mrr@10`` and so on."""
+        assert self.dev is not None, "without a dev set nothing asks for this"
         model = self.accelerator.unwrap_model(self.model)
         model.eval()
         tokenise = Tokeniser(model.dupmae)
@@ -133,7 +139,7 @@ class FinetuneTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         if self.args.should_save:  # one process of all
             model = self.accelerator.unwrap_model(self.model)
-            save_model(model.dupmae, Path(output_dir or self.args.output_dir))
+            save_model(model.dupmae, Path(output_dir or str(self.args.output_dir)))
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
@@ -143,6 +149,7 @@ class FinetuneTrainer(Trainer):
         restore(self.accelerator.unwrap_model(self.model).dupmae, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
+        assert self.state.best_model_checkpoint is not None, "the Trainer asks for the best when it has saved one"
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
 

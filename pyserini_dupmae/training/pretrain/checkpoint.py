@@ -66,7 +66,7 @@ def _pass_through(lm: PreTrainedModel, missing: list[str]) -> None:
     """Let a head that a checkpoint lacks begin as the identity: its tied decoder then knows most tokens at once."""
     dense = MASKED_LM_HEADS[lm.config.model_type].dense
     if f"{dense}.weight" in missing:
-        nn.init.eye_(lm.get_submodule(dense).weight)
+        nn.init.eye_(lm.get_parameter(f"{dense}.weight"))
 
 
 def load_tokenizer(name: str) -> Any:

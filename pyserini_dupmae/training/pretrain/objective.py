@@ -50,7 +50,7 @@ class PretrainModel(nn.Module):
         self.projection = None
         if settings.own_projection:
             # Starts as the input embeddings: a token that keeps its identity is then in its own bag of words.
-            self.projection = nn.Parameter(lm.get_input_embeddings().weight.detach().clone())
+            self.projection = nn.Parameter(lm.get_input_embeddings().get_parameter("weight").detach().clone())
 
     @property
     def weights(self) -> Tensor:
@@ -98,6 +98,7 @@ class PretrainModel(nn.Module):
 
     def decode(self, cls: Tensor, input_ids: Tensor, visible: Tensor) -> Tensor:
         """Eq. 2-3: the decoder's output (B, L, d) for h (B, d), the unmasked text (B, L) and M as (B, L, L) bool."""
+        assert self.decoder is not None, "decode needs a method that has L_dec"
         length = input_ids.shape[1]
         queries = embed(self.lm, inputs_embeds=cls.unsqueeze(1).expand(-1, length, -1))  # H1
         context = torch.cat([cls.unsqueeze(1), embed(self.lm, input_ids=input_ids)[:, 1:]], dim=1)  # H2

@@ -29,7 +29,8 @@ class PretrainTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         args = self.args
         group = args.train_batch_size * args.world_size if args.train_sampling_strategy == "group_by_length" else 0
-        self._sampler = EpochSampler(self.train_dataset, args.seed if args.data_seed is None else args.data_seed, group)
+        train: Any = self.train_dataset
+        self._sampler = EpochSampler(train, args.seed if args.data_seed is None else args.data_seed, group)
         self.add_callback(SetEpoch(self._sampler))
         self._used = [i for i, used in enumerate((True, model.settings.decodes_cls, model.settings.decodes_ot)) if used]
         self._parts = torch.zeros(len(PARTS), device=args.device)
@@ -67,7 +68,7 @@ class PretrainTrainer(Trainer):
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """The three losses on the held-out segments, masked the same way each time, over all processes."""
-        segments = self.eval_dataset if eval_dataset is None else eval_dataset
+        segments: Any = self.eval_dataset if eval_dataset is None else eval_dataset
         args, model = self.args, self._model
         loader = DataLoader(
             segments,
@@ -100,7 +101,7 @@ class PretrainTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         if self.args.should_save:  # one process of all
-            checkpoint.save_model(self._model, self.processing_class, Path(output_dir or self.args.output_dir))
+            checkpoint.save_model(self._model, self.processing_class, Path(output_dir or str(self.args.output_dir)))
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
