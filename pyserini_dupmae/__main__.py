@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "measure runs against judgements"),
     "pretrain": ("training.pretrain.__main__", "pre-train an encoder (Eq. 1-9)"),
     "finetune": ("training.finetune.__main__", "fine-tune in three stages (Eq. 13-15)"),
+    "pair": ("training.pair.__main__", "fine-tune with BM25 and a bi-encoder as the teacher"),
     "mine": ("training.mine.__main__", "mine hard negatives"),
     "teacher": ("training.teacher.__main__", "train a teacher, or score with one"),
     "recipe": ("training.run.__main__", "train as a recipe says"),

@@ -48,6 +48,24 @@ DISTILLATION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def list_divergence(scores: Tensor, teacher: Tensor) -> Tensor:
+    """The Kullback-Leibler divergence of the student's softmax from the teacher's, (Q, D) each: the mean over queries.
+
+    Its gradients are those of `soft_cross_entropy`; it is 0 where the student has learned all there is.
+    """
+    return F.kl_div(scores.log_softmax(dim=1), teacher.log_softmax(dim=1), reduction="batchmean", log_target=True)
+
+
+def excess(weights: Tensor, terms: int) -> Tensor:
+    """The mean over texts of the sum of their weights beyond the ``terms`` largest; (B, |V|), none negative.
+
+    It asks nothing of a text that has no more terms, and of another only that the least of them become less.
+    """
+    if terms >= weights.shape[1]:
+        return weights.new_zeros(())
+    return (weights.sum(dim=1) - weights.topk(terms, dim=1).values.sum(dim=1)).mean()
+
+
 def flops(weights: Tensor) -> Tensor:
     """FLOPS (Paria et al., arXiv 2004.05665): the sum over the vocabulary of the squared mean weight; (B, |V|)."""
     return weights.abs().mean(dim=0).square().sum()

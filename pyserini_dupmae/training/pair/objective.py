@@ -1,0 +1,61 @@
+"""The loss of a step: the sum and each part of Eq. 12 follow the pair over all passages of the batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pyserini_dupmae.training.finetune.losses import cosine_distance, excess, list_divergence
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """How the student follows the teacher.
+
+    Attributes:
+        teacher_temperature: what the pair's scores, from 0 to 2, are divided by before the softmax.
+        labelled_bonus, made_bonus: what a passage's score gains that somebody judged relevant to the query, or that the
+            query was made from.
+        cls_weight, ot_weight: weights of the same loss of the dense part alone and of the bag of words alone.
+        embedding_weight: weight of 1 - cos of a text's dense vector and the bi-encoder's, of queries and of passages.
+        excess_weight: weight of what a text's bag holds beyond its largest ``query_terms`` or ``doc_terms`` weights.
+    """
+
+    teacher_temperature: float = 0.13
+    labelled_bonus: float = 0.25
+    made_bonus: float = 0.1
+    cls_weight: float = 0.6
+    ot_weight: float = 0.5
+    embedding_weight: float = 5.0
+    excess_weight: float = 0.01
+    query_terms: int = 48
+    doc_terms: int = 200
+
+
+def pair_loss(
+    query_cls: Tensor,
+    query_mu: Tensor,
+    doc_cls: Tensor,
+    doc_mu: Tensor,
+    teacher: Tensor,
+    query_vectors: Tensor,
+    doc_vectors: Tensor,
+    settings: PairSettings,
+) -> dict[str, Tensor]:
+    """The parts of the loss, already weighted: they add up to it.
+
+    ``query_cls`` (Q, d') and ``doc_cls`` (D, d') are the dense vectors, ``query_mu`` (Q, |V|) and ``doc_mu`` (D, |V|)
+    the bags of words, ``teacher`` (Q, D) the pair's scores, ``*_vectors`` the bi-encoder's embeddings.
+    """
+    wanted = teacher / settings.teacher_temperature
+    cls, ot = query_cls @ doc_cls.T, query_mu @ doc_mu.T  # (Q, D) each
+    embedding = cosine_distance(query_cls, query_vectors) + cosine_distance(doc_cls, doc_vectors)
+    beyond = 2 * excess(query_mu, settings.query_terms) + excess(doc_mu, settings.doc_terms)
+    return {
+        "sum": list_divergence(cls + ot, wanted),
+        "cls": settings.cls_weight * list_divergence(cls, wanted),
+        "ot": settings.ot_weight * list_divergence(ot, wanted),
+        "embedding": settings.embedding_weight * embedding,
+        "excess": settings.excess_weight * beyond,
+    }
