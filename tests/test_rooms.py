@@ -52,7 +52,7 @@ def room_of(module: str) -> str:
 
 
 def is_command(module: str) -> bool:
-    return module.split(".")[-1] == "__main__" or room_of(module) in COMMANDS
+    return "__main__" in module.split(".") or room_of(module) in COMMANDS
 
 
 def imports(source: str) -> Iterator[tuple[str, bool, int]]:

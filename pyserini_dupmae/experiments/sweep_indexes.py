@@ -52,7 +52,9 @@ class SweepIndexes:
             from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
 
             lucene = self._lucene(setting.top_k, setting.bits or CANDIDATE_BITS)
-            sparse = LuceneRetriever(lucene, self.store.terms, IndexInfo.read(lucene).scale, store.docids)
+            scale = IndexInfo.read(lucene).scale
+            assert scale is not None, "every Lucene index says its scale"
+            sparse = LuceneRetriever(lucene, self.store.terms, scale, store.docids)
             size += sum(file.stat().st_size for file in lucene.iterdir() if file.name != INFO_JSON)
         engines = Engines(dense, sparse, ExactScorer(store, setting.top_k), store.model)
         try:
@@ -132,7 +134,7 @@ def _write_reduced(
     [CLS] is projected on ``axes`` (d', r), and a weight becomes q * scale, what an impact index of this
     ``quantisation`` holds of it; either stays as it is where None is given.
     """
-    names = []
+    names: list[str] = []
     for shard in store.shards_shown("reduced store"):
         cls, weights = shard.cls, shard.weights
         if axes is not None:
