@@ -161,7 +161,12 @@ def _add_encoding(steps: _Steps, condition: Condition, documents: dict[str, Any]
 
 def _add_search(steps: _Steps, condition: Condition, topics: str, stores: list[str], output: Path) -> Path:
     options = condition.search
-    arguments: dict[str, Any] = {"index": "${index}", "encoder": "${model}", "topics": "${topics}", "output": "${output}"}
+    arguments: dict[str, Any] = {
+        "index": "${index}",
+        "encoder": "${model}",
+        "topics": "${topics}",
+        "output": "${output}",
+    }
     arguments |= {"hits": options.hits, "mode": options.mode}
     arguments |= {"remove-query": options.remove_query, "device": "${device}"}
     return steps.add(f"search {topics}", "search", arguments, output, reads=stores)
