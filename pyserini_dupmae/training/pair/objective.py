@@ -26,7 +26,7 @@ class PairSettings:
     labelled_bonus: float = 0.25
     made_bonus: float = 0.1
     cls_weight: float = 0.6
-    ot_weight: float = 0.5
+    ot_weight: float = 0.7
     embedding_weight: float = 5.0
     excess_weight: float = 0.01
     query_terms: int = 48
