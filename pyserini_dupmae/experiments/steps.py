@@ -192,7 +192,7 @@ def _changes(step: Step, record: Record, inputs: dict[str, Digest]) -> list[str]
 
 
 def _value(settings: dict[str, Any], name: str) -> str:
-    return json.dumps(settings[name]) if name in settings else "none"
+    return json.dumps(settings[name], sort_keys=True) if name in settings else "none"
 
 
 def _shown(found: list[str]) -> str:

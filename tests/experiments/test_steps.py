@@ -52,6 +52,11 @@ def test_done_again_when_something_changed(step: Step, tmp_path: Path) -> None:
     assert run(replace(step, settings={"k": 1})).changes == "the setting k (none before, 1 now)"
 
 
+def test_the_order_of_settings_does_not_matter(step: Step) -> None:
+    run(replace(step, settings={"encoder": {"model": "m", "device": "cpu"}}))
+    assert run(replace(step, settings={"encoder": {"device": "cpu", "model": "m"}})).skipped
+
+
 def test_a_guarded_step_is_reported_and_not_used(step: Step, tmp_path: Path) -> None:
     guarded = replace(step, guarded=True)
     run(guarded)
