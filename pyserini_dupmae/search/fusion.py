@@ -237,32 +237,56 @@ class Fusion:
     def _rank(
         self, rows: np.ndarray, cls: np.ndarray, ot: np.ndarray, bound: float, depth: int, limits: Limits
     ) -> Ranking:
-        if self.dense is None:
-            rows, cls, ot = rows[ot > 0], cls[ot > 0], ot[ot > 0]
-        total = (cls if self.dense is not None else 0) + (ot if self.sparse is not None else 0)
-        scores = np.asarray(total, np.float32)
-        best = self._best(rows, scores, limits.hits)
-        certified = scores[best[limits.certify - 1]] if len(best) >= limits.certify else -math.inf
-        return Ranking(
-            rows=rows[best],
-            scores=scores[best],
-            cls_scores=cls[best].astype(np.float32),
-            ot_scores=ot[best].astype(np.float32),
-            bound=bound,
-            # Rounding is monotonic, so the score of a document below the bound cannot be above the rounded bound.
-            proved=bound == -math.inf or bool(certified > np.float32(bound)),
-            depth=depth,
-        )
+        parts = {"dense": self.dense is not None, "sparse": self.sparse is not None}
+        return rank(rows, cls, ot, bound, depth, limits, self.exact.docids, **parts)
 
-    def _best(self, rows: np.ndarray, scores: np.ndarray, hits: int) -> np.ndarray:
-        """The positions of the ``hits`` largest scores, largest first, equal ones by docid."""
-        candidates = np.arange(len(scores))
-        if len(scores) > hits:
-            candidates = np.flatnonzero(scores >= np.partition(scores, -hits)[-hits])
-        order = candidates[np.argsort(-scores[candidates], kind="stable")]
-        if (np.diff(scores[order]) == 0).any():
-            order = np.array(sorted(order, key=lambda i: (-scores[i], self.exact.docids[int(rows[i])])))
-        return order[:hits]
+
+def rank(
+    rows: np.ndarray,
+    cls: np.ndarray,
+    ot: np.ndarray,
+    bound: float,
+    depth: int,
+    limits: Limits,
+    docids: Sequence[str],
+    *,
+    dense: bool,
+    sparse: bool,
+) -> Ranking:
+    """The ranking of the documents ``rows`` (n,) by their exact parts ``cls`` and ``ot``, (n,) float64 each.
+
+    Args:
+        bound, depth: what a document that is not among them scores at most, and how deep the search went.
+        docids: the docid of every row, which breaks ties.
+        dense, sparse: which parts count. Without the dense one a document without a common token is no hit.
+    """
+    if not dense:
+        rows, cls, ot = rows[ot > 0], cls[ot > 0], ot[ot > 0]
+    total = (cls if dense else 0) + (ot if sparse else 0)
+    scores = np.asarray(total, np.float32)
+    best = _best(rows, scores, limits.hits, docids)
+    certified = scores[best[limits.certify - 1]] if len(best) >= limits.certify else -math.inf
+    return Ranking(
+        rows=rows[best],
+        scores=scores[best],
+        cls_scores=cls[best].astype(np.float32),
+        ot_scores=ot[best].astype(np.float32),
+        bound=bound,
+        # Rounding is monotonic, so the score of a document below the bound cannot be above the rounded bound.
+        proved=bound == -math.inf or bool(certified > np.float32(bound)),
+        depth=depth,
+    )
+
+
+def _best(rows: np.ndarray, scores: np.ndarray, hits: int, docids: Sequence[str]) -> np.ndarray:
+    """The positions of the ``hits`` largest scores, largest first, equal ones by docid."""
+    candidates = np.arange(len(scores))
+    if len(scores) > hits:
+        candidates = np.flatnonzero(scores >= np.partition(scores, -hits)[-hits])
+    order = candidates[np.argsort(-scores[candidates], kind="stable")]
+    if (np.diff(scores[order]) == 0).any():
+        order = np.array(sorted(order, key=lambda i: (-scores[i], docids[int(rows[i])])))
+    return order[:hits]
 
 
 def _with_margin(n: int) -> int:

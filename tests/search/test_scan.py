@@ -1,0 +1,179 @@
+"""The engine that scores everything: against brute force, in both precisions, and at its error bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyserini_dupmae.index import postings as postings_module
+from pyserini_dupmae.index.postings import Postings, make_blocks, to_bfloat16, write_postings
+from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search import scan as scan_module
+from pyserini_dupmae.search.exact_scorer import ExactScorer
+from pyserini_dupmae.search.scan import Scan
+from pyserini_dupmae.store import ForwardStore, StoreInfo, write_shard
+from pyserini_dupmae.util.errors import UserError
+from tests.search.exhaustive import Documents, brute_force
+
+VOCABULARY, DIM, TOP_K = 200, 24, 20
+MODES = {"hybrid": (True, True), "dense": (True, False), "sparse": (False, True)}
+
+
+def make_store(folder: Path, count: int, seed: int, scale: float = 1.0) -> tuple[ForwardStore, Documents]:
+    """A store of random documents in shards of 100, some without any weight, and the same as dense arrays."""
+    random = np.random.default_rng(seed)
+    vectors = (random.normal(size=(count, DIM)) * scale).astype(np.float32)
+    bags = np.zeros((count, VOCABULARY), np.float32)
+    names = []
+    folder.mkdir(parents=True)
+    for first in range(0, count, 100):
+        part = slice(first, min(first + 100, count))
+        size = part.stop - part.start
+        token_ids = np.argsort(random.random((size, VOCABULARY)), axis=1)[:, :TOP_K]
+        weights = -np.sort(-random.gamma(1.0, 1.0, (size, TOP_K)).astype(np.float32), axis=1)
+        weights[np.arange(TOP_K) >= random.integers(0, TOP_K + 1, (size, 1))] = 0
+        token_ids[weights == 0] = 0
+        np.maximum.at(bags, (np.arange(part.start, part.stop)[:, None], token_ids), weights)
+        name = f"shard-{first:06d}.safetensors"
+        docids = [f"d{i}" for i in range(part.start, part.stop)]
+        write_shard(folder / name, docids, vectors[part], token_ids, weights, VOCABULARY)
+        names.append(name)
+    model = ModelIdentity("m", "f", "v", VOCABULARY, DIM, TOP_K, "mlm", "relu")
+    StoreInfo(model, count, TOP_K, float(bags.max(initial=0)), names).write(folder)
+    return ForwardStore(folder), Documents([f"d{i}" for i in range(count)], vectors, bags)
+
+
+def make_queries(count: int, seed: int) -> list[EncodedQuery]:
+    random = np.random.default_rng(seed)
+    queries = []
+    for number in range(count):
+        ids = np.sort(random.choice(VOCABULARY, number % 30, replace=False))  # the first has no token
+        vector = random.normal(size=DIM).astype(np.float32)
+        queries.append(EncodedQuery(vector, ids, random.gamma(1.0, 1.0, len(ids)).astype(np.float32)))
+    return queries
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> tuple[ForwardStore, Documents]:
+    return make_store(tmp_path_factory.mktemp("scan") / "store", 1030, seed=1)
+
+
+@pytest.fixture(params=[64, 333, 1 << 16])
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(postings_module, "BLOCK", request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("in_bf16", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_rankings_are_those_of_brute_force(
+    collection: tuple[ForwardStore, Documents], block: int, mode: str, in_bf16: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scan_module, "_bf16_is_fast", lambda: in_bf16)
+    store, documents = collection
+    engine = Scan(Postings.of(store, TOP_K), ExactScorer(store), *MODES[mode])
+    queries = make_queries(70, seed=2)
+    for hits, threads in ((1, 1), (10, 2), (200, 1), (2000, 2)):
+        for query, ranking in zip(queries, engine.search(queries, hits, threads=threads), strict=True):
+            expected = brute_force(documents, query, mode, hits)
+            assert [documents.docids[row] for row in ranking.rows] == [docid for docid, _ in expected]
+            np.testing.assert_allclose(ranking.scores, [score for _, score in expected], rtol=1e-6)
+            assert ranking.proved
+            assert ranking.depth == 1030
+
+
+def test_a_ranking_does_not_depend_on_its_batch(collection: tuple[ForwardStore, Documents], block: int):
+    store, _ = collection
+    engine = Scan(Postings.of(store, TOP_K), ExactScorer(store))
+    queries = make_queries(scan_module.QUERIES_AT_ONCE + 3, seed=3)
+    together = engine.search(queries, 50, threads=2)
+    for query, ranking in zip(queries, together, strict=True):
+        (alone,) = engine.search([query], 50)
+        for name in ("rows", "scores", "cls_scores", "ot_scores"):
+            np.testing.assert_array_equal(getattr(alone, name), getattr(ranking, name))
+
+
+@pytest.mark.parametrize("in_bf16", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_fast_pass_is_within_its_bound(
+    tmp_path: Path, mode: str, in_bf16: bool, scale: float, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scan_module, "_bf16_is_fast", lambda: in_bf16)
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(scan_module._Best, "add", lambda self, first, scores: seen.append(scores.copy()))
+    store, documents = make_store(tmp_path / "store", 500, seed=4, scale=scale)
+    engine = Scan(Postings.of(store, TOP_K), ExactScorer(store), *MODES[mode])
+    for query in make_queries(40, seed=5):
+        seen.clear()
+        engine._candidates([query], 10, scan_module.ThreadPoolExecutor(1))
+        relative, absolute = engine._error(query)
+        exact = dict(brute_force(documents, query, mode, len(documents.docids)))
+        scores = np.concatenate(seen)
+        for docid, fast in zip(documents.docids, scores.tolist(), strict=True):
+            assert abs(fast - exact.get(docid, 0.0)) <= relative * abs(fast) + absolute
+    assert absolute < 0.05 * max(1.0, np.abs(scores).max()) or mode == "sparse"
+
+
+def test_documents_on_the_edge_are_kept():
+    best = scan_module._Best(hits=2, relative=0.01, absolute=0.1, ranks_all=True)
+    best.add(0, np.array([10.0, 9.0, 8.63, 8.0, -50.0], np.float32))
+    # 9.0 may be 8.81 in truth, and 8.63 may be 8.82; 8.0 is at most 8.18.
+    assert best.rows().tolist() == [0, 1, 2]
+    below_zero = scan_module._Best(hits=1, relative=0.01, absolute=0.1, ranks_all=True)
+    below_zero.add(0, np.array([-10.0, -10.39, -10.5], np.float32))
+    assert below_zero.rows().tolist() == [0, 1]
+
+
+def test_written_postings_are_those_in_memory(collection: tuple[ForwardStore, Documents], block: int, tmp_path: Path):
+    store, _ = collection
+    norm = write_postings(tmp_path, store, TOP_K - 3)
+    opened = Postings.open(tmp_path, len(store), VOCABULARY, DIM, TOP_K - 3, norm)
+    made = Postings.of(store, TOP_K - 3)
+    assert (
+        opened.largest_norm
+        == made.largest_norm
+        == pytest.approx(np.linalg.norm(store.gather(range(len(store)))[0].astype(np.float64), axis=1).max())
+    )
+    for one, other in zip(opened.blocks, made.blocks, strict=True):
+        assert one.first == other.first
+        for name in ("starts", "rows", "weights", "cls"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_block_holds_every_positive_weight_once(collection: tuple[ForwardStore, Documents], block: int):
+    store, documents = collection
+    rebuilt = np.zeros_like(documents.mu)
+    for one in make_blocks(store, TOP_K):
+        terms = np.repeat(np.arange(VOCABULARY), np.diff(one.starts))
+        values = (one.weights.astype(np.uint32) << 16).view(np.float32)
+        rebuilt[one.first + one.rows.astype(int), terms] += values
+    np.testing.assert_allclose(rebuilt, documents.mu, rtol=2.0**-7)
+    assert (rebuilt > 0).sum() == (documents.mu > 0).sum()
+
+
+def test_bfloat16_is_rounded_as_torch_rounds_it():
+    import torch
+
+    random = np.random.default_rng(0)
+    values = np.concatenate([random.normal(size=10_000), [0, -0.0, 1e-38, 3e38], 1 + np.arange(512) / 512]).astype(
+        np.float32
+    )
+    expected = torch.from_numpy(values).bfloat16().view(torch.int16).numpy().view(np.uint16)
+    np.testing.assert_array_equal(to_bfloat16(values), expected)
+
+
+@pytest.mark.parametrize("name", ["rows.u16", "weights.bf16", "starts.i64", "cls.bf16"])
+def test_a_cut_file_is_an_error(collection: tuple[ForwardStore, Documents], name: str, tmp_path: Path):
+    store, _ = collection
+    norm = write_postings(tmp_path, store, TOP_K)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[:-8])
+    with pytest.raises(UserError, match="--to-postings"):
+        Postings.open(tmp_path, len(store), VOCABULARY, DIM, TOP_K, norm)
+    (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=f"cannot read .*{name}"):
+        Postings.open(tmp_path, len(store), VOCABULARY, DIM, TOP_K, norm)
