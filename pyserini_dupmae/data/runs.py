@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from pyserini_dupmae.util.errors import UserError
 
 TREC_COLUMNS = 6
 MSMARCO_COLUMNS = 3
+
+FORMS = ("trec", "msmarco")
+"""The forms that `run_lines` writes."""
 
 
 @dataclass(frozen=True)
@@ -107,3 +111,20 @@ def _columns(fields: list[str], before: int, where: str) -> int:
             "(qid docid rank)"
         )
     return len(fields)
+
+
+class ScoredHit(Protocol):
+    """A document found."""
+
+    @property
+    def docid(self) -> str: ...
+
+    @property
+    def score(self) -> float: ...
+
+
+def run_lines(qid: str, hits: Iterable[ScoredHit], form: str, tag: str) -> Iterator[str]:
+    """The lines of a query's ``hits``, best first, as Pyserini writes them: ``form`` is one of `FORMS`."""
+    for rank, hit in enumerate(hits, start=1):
+        docid = hit.docid.strip()
+        yield f"{qid} Q0 {docid} {rank} {hit.score:.6f} {tag}\n" if form == "trec" else f"{qid}\t{docid}\t{rank}\n"

@@ -61,6 +61,7 @@ def _add_output(group: argparse.ArgumentParser) -> None:
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
     group.add_argument("--to-faiss", **to, const="faiss", help="write a FAISS index")
     group.add_argument("--to-lucene", **to, const="lucene", help="write a Lucene impact index")
+    group.add_argument("--to-postings", **to, const="postings", help="write what search --engine scan reads")
     group.add_argument("--to-jsonl", **to, const="jsonl", help="write jsonl for other tools")
     group.add_argument("--store-only", action="store_true", help="write no index (default: FAISS and Lucene)")
     group.add_argument("--faiss-factory", default="Flat", help="type of the FAISS index; only Flat gives exact search")

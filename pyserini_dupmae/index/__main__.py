@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
     add("--to-faiss", **to, const="faiss", help="write DIR/faiss (default, with --to-lucene)")
     add("--to-lucene", **to, const="lucene", help="write DIR/lucene (default, with --to-faiss)")
+    add("--to-postings", **to, const="postings", help="write DIR/postings, what search --engine scan reads")
     add("--to-jsonl", **to, const="jsonl", help="write DIR/jsonl: JsonVectorCollection and dense jsonl")
     add("--faiss-factory", default="Flat", metavar="F", help="type of the FAISS index; only Flat gives exact search")
     add("--top-k", type=positive_int, metavar="K", help="weights of a document in the sparse index (default: all kept)")

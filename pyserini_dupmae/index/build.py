@@ -16,6 +16,7 @@ from pyserini_dupmae.index.faiss import import_faiss, write_faiss
 from pyserini_dupmae.index.info import DEFAULT_KINDS, INFO_JSON, KINDS, IndexInfo
 from pyserini_dupmae.index.jsonl import write_jsonl
 from pyserini_dupmae.index.lucene import write_lucene
+from pyserini_dupmae.index.postings import write_postings
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.errors import UserError
@@ -62,8 +63,8 @@ def index(
     Args:
         folders: the ``output`` of an encoding, which holds a ``store``, or several that become one collection, numbered
             in the order given.
-        to: which indexes to write, each to a folder of its name: ``"faiss"``, ``"lucene"``, and ``"jsonl"`` for other
-            tools.
+        to: which indexes to write, each to a folder of its name: ``"faiss"``, ``"lucene"``, ``"postings"`` for the
+            engine ``scan``, and ``"jsonl"`` for other tools.
         output: where the folders of the indexes are made (default: the one that is given as ``folders``).
         faiss_factory: FAISS's name of the dense index; only ``"Flat"`` gives exact search.
         top_k: how many weights of a document the sparse index holds (default: all that the store keeps).
@@ -127,6 +128,10 @@ def _write_lucene(folder: Path, store: ForwardStore, settings: _Settings) -> dic
     return settings.facts()
 
 
+def _write_postings(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
+    return {"top_k": settings.top_k, "largest_norm": write_postings(folder, store, settings.top_k)}
+
+
 def _write_jsonl(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
     write_jsonl(folder, store, settings.top_k, settings.quantisation)
     return settings.facts()
@@ -135,6 +140,7 @@ def _write_jsonl(folder: Path, store: ForwardStore, settings: _Settings) -> dict
 WRITERS: dict[str, Callable[[Path, ForwardStore, _Settings], dict[str, Any]]] = {
     "faiss": _write_faiss,
     "lucene": _write_lucene,
+    "postings": _write_postings,
     "jsonl": _write_jsonl,
 }
 """Kind of index, all of `KINDS` -> what writes one into an empty folder and says the facts for its ``dupmae.json``."""

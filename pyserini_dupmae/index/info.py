@@ -14,7 +14,7 @@ from pyserini_dupmae.util.files import write_json
 
 INFO_JSON = "dupmae.json"
 FORMAT = 1
-KINDS = ("faiss", "lucene", "jsonl")
+KINDS = ("faiss", "lucene", "postings", "jsonl")
 """The indexes that can be built; each lies in a folder of its name."""
 DEFAULT_KINDS = ("faiss", "lucene")
 """What is built unless something else is asked for, and what a hybrid search needs."""
@@ -31,7 +31,9 @@ class IndexInfo:
         collection: sha256 over the docids in order, one a line; equal for indexes of the same rows.
         stores: the forward stores it was built from, as paths relative to the index folder.
         factory, flat: of a FAISS index: its factory string, and whether its search is exhaustive.
-        top_k, bits, scale: of a Lucene index or jsonl: weights kept a document, and their quantisation.
+        top_k, bits, scale: of a Lucene index or jsonl: weights kept a document, and their quantisation. Postings have
+            ``top_k`` alone.
+        largest_norm: of postings: the largest Euclidean norm of a document's dense vector.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class IndexInfo:
     top_k: int | None = None
     bits: int | None = None
     scale: float | None = None
+    largest_norm: float | None = None
 
     def write(self, folder: Path) -> None:
         """Write ``dupmae.json`` into an index folder; what does not apply to the kind is left out."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 from scipy.sparse import csr_array
 
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
-from pyserini_dupmae.search.fusion import SMALL_COLLECTION
 from pyserini_dupmae.store import ForwardStore
 
 # Rows taken at a time: what they need stays in a core's cache.
@@ -18,8 +15,7 @@ BLOCK = 256
 class ExactScorer:
     """A `fusion.Scorer` over a forward store, with I_d the ``top_k`` largest weights of a document.
 
-    Sums are taken in float64, one document at a time and in a fixed order. A small collection is also kept in memory by
-    term, so that all of it is scored without touching the documents' other terms.
+    Sums are taken in float64, one document at a time and in a fixed order.
     """
 
     def __init__(self, store: ForwardStore, top_k: int | None = None):
@@ -36,23 +32,6 @@ class ExactScorer:
             cls[block] = _inner_products(doc_cls, query)
             ot[block] = self._bags(token_ids, weights) @ query_mu
         return cls, ot
-
-    def all_parts(self, query: EncodedQuery) -> tuple[np.ndarray, np.ndarray]:
-        if len(self.docids) > SMALL_COLLECTION:
-            return self.parts(query, np.arange(len(self.docids)))
-        cls, start = np.empty(len(self.docids)), 0
-        for shard in self.store.shards:
-            for block in np.split(shard.cls, range(BLOCK, len(shard), BLOCK)):
-                cls[start : start + len(block)] = _inner_products(block, query)
-                start += len(block)
-        return cls, query.weights.astype(np.float64) @ self._postings[query.token_ids]
-
-    @cached_property
-    def _postings(self) -> csr_array:
-        """Every weight by term: (|V|, documents)."""
-        shards = [(shard.token_ids[:, : self.top_k], shard.weights[:, : self.top_k]) for shard in self.store.shards]
-        token_ids, weights = (np.concatenate(arrays) for arrays in zip(*shards, strict=True))
-        return self._bags(token_ids, weights).T.tocsr()
 
     def _bags(self, token_ids: np.ndarray, weights: np.ndarray) -> csr_array:
         """``token_ids`` and ``weights`` (n, k) as one sparse matrix (n, |V|)."""

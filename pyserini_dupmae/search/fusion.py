@@ -25,9 +25,8 @@ from pyserini_dupmae.util.errors import UserError
 
 # Shorter lists cost as much as these: most of a call is not spent on its results.
 FIRST_DEPTH = 128
-# Where the exact score of every document costs less than two lists: in a collection of up to so many documents, for
-# lists that would be longer than this share of it, and for a query of more terms, as an untrained head makes them.
-SMALL_COLLECTION = 50_000
+# Where the exact score of every document costs less than two lists: for lists that would be longer than this share of
+# the collection, and for a query of more terms, as an untrained head makes them.
 LONGEST_LIST = 0.25
 MOST_TERMS = 1500
 
@@ -70,9 +69,6 @@ class Scorer(Protocol):
 
     def parts(self, query: EncodedQuery, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ĥ_q·ĥ_d, and the sum over I_d of mu_q[i] mu_d[i], for ``rows`` (n,): (n,) float64 each."""
-
-    def all_parts(self, query: EncodedQuery) -> tuple[np.ndarray, np.ndarray]:
-        """`parts` of every document."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +130,20 @@ class Ranker(Protocol):
 class Fusion:
     """Ranks documents by Eq. 12, or by one of its parts when the retriever of the other is None.
 
-    With the sparse retriever alone only documents that share a token with the query are ranked.
+    With the sparse retriever alone only documents that share a token with the query are ranked. ``scan`` ranks queries
+    for which lists do not pay; without it every document is scored one by one.
     """
 
-    def __init__(self, dense: DenseRetriever | None, sparse: SparseRetriever | None, exact: Scorer):
+    def __init__(
+        self,
+        dense: DenseRetriever | None,
+        sparse: SparseRetriever | None,
+        exact: Scorer,
+        scan: Ranker | None = None,
+    ):
         if dense is None and sparse is None:
             raise ValueError("a fusion needs a dense or a sparse retriever")
-        self.dense, self.sparse, self.exact = dense, sparse, exact
+        self.dense, self.sparse, self.exact, self.scan = dense, sparse, exact, scan
 
     def search(
         self,
@@ -170,7 +173,7 @@ class Fusion:
         while waiting:
             scanned = [i for i in waiting if deepest == documents and self._is_cheaper_to_scan(queries[i], depth)]
             listed = [i for i in waiting if i not in scanned]
-            scans = _in_threads(lambda i: self._scan(queries[i], limits), scanned, threads)
+            scans = self._scan([queries[i] for i in scanned], limits, threads)
             rankings.update(zip(scanned, scans, strict=True))
             found = self._search_to(depth, [queries[i] for i in listed], limits, threads)
             rankings.update(zip(listed, found, strict=True))
@@ -183,11 +186,18 @@ class Fusion:
     def _is_cheaper_to_scan(self, query: EncodedQuery, depth: int) -> bool:
         documents = len(self.exact.docids)
         has_many_terms = self.sparse is not None and len(query.token_ids) > MOST_TERMS
-        return documents <= SMALL_COLLECTION or depth >= LONGEST_LIST * documents or has_many_terms
+        return depth >= LONGEST_LIST * documents or has_many_terms
 
-    def _scan(self, query: EncodedQuery, limits: Limits) -> Ranking:
+    def _scan(self, queries: list[EncodedQuery], limits: Limits, threads: int) -> list[Ranking]:
+        if self.scan is not None and queries:
+            return self.scan.search(queries, limits.hits, limits.certify, threads=threads)
         documents = len(self.exact.docids)
-        return self._rank(np.arange(documents), *self.exact.all_parts(query), -math.inf, documents, limits)
+        rows = np.arange(documents)
+
+        def score(query: EncodedQuery) -> Ranking:
+            return self._rank(rows, *self.exact.parts(query, rows), -math.inf, documents, limits)
+
+        return _in_threads(score, queries, threads)
 
     def _search_to(self, depth: int, queries: list[EncodedQuery], limits: Limits, threads: int) -> list[Ranking]:
         """The rankings that lists of length ``depth`` give."""

@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pyserini_dupmae.data.runs import FORMS, run_lines
 from pyserini_dupmae.data.topics import Topics, read_topics
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search.fusion import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError, require_positive
-from pyserini_dupmae.util.files import atomic_path
-from pyserini_dupmae.util.lazy import require
+from pyserini_dupmae.util.files import atomic_open
 
 TAG = "dupmae"
-FORMATS = ("trec", "msmarco")
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,7 @@ def search(
     device: str = "cpu",
     dtype: str = "float32",
     output_format: str = "trec",
+    engine: str = "auto",
 ) -> SearchResult:
     """Search an encoded collection by Eq. 12 and write a run, which holds exact scores only.
 
@@ -109,6 +109,7 @@ def search(
         threads: queries searched at a time.
         device: where the queries are encoded.
         dtype: what the model computes in: ``float32``, ``bfloat16`` or ``float16``.
+        engine: ``"scan"``, which scores every document and needs neither FAISS nor Java, ``"lists"``, or ``"auto"``.
         output_format: ``"trec"`` (``qid Q0 docid rank score tag``) or ``"msmarco"`` (``qid docid rank``).
 
     Raises:
@@ -118,8 +119,8 @@ def search(
     certify = hits if certify is None else certify
     Limits(hits, certify, max_depth)
     require_positive(batch_size=batch_size, threads=threads)
-    if output_format not in FORMATS:
-        raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMATS)}")
+    if output_format not in FORMS:
+        raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMS)}")
     path = Path(output)
     if path.is_dir():
         raise UserError(f"--output {path} is a folder; name a file")
@@ -127,22 +128,20 @@ def search(
     proved: list[bool] = []
     depths: list[int] = []
     seconds: list[float] = []
-    with DupMAESearcher(index, model, mode=mode, certify=certify + remove_query, max_depth=max_depth) as searcher:
+    proved_hits = certify + remove_query
+    with DupMAESearcher(index, model, mode=mode, certify=proved_hits, max_depth=max_depth, engine=engine) as searcher:
         pairs = read_topics(topics)
-        writers = require("pyserini.output_writer", "writing a run", '"pyserini_dupmae[pyserini]"')
-        with atomic_path(path) as temporary:
-            form = writers.OutputFormat(output_format)
-            writer = writers.get_output_writer(str(temporary), form, max_hits=hits, tag=TAG)
-            with writer, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
-                for start in range(0, len(pairs), batch_size):
-                    batch = pairs[start : start + batch_size]
-                    before = time.perf_counter()
-                    rankings = searcher.rank([text for _, text in batch], hits + remove_query, threads)
-                    seconds.append(time.perf_counter() - before)
-                    proved += [ranking.proved for ranking in rankings]
-                    depths += [ranking.depth for ranking in rankings]
-                    for (qid, _), ranking in zip(batch, rankings, strict=True):
-                        found = searcher.engines.hits(ranking)
-                        writer.write(qid, [hit for hit in found if not (remove_query and hit.docid == qid)])
-                    progress.update(len(batch))
+        with atomic_open(path) as run, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
+            for start in range(0, len(pairs), batch_size):
+                batch = pairs[start : start + batch_size]
+                before = time.perf_counter()
+                rankings = searcher.rank([text for _, text in batch], hits + remove_query, threads)
+                seconds.append(time.perf_counter() - before)
+                proved += [ranking.proved for ranking in rankings]
+                depths += [ranking.depth for ranking in rankings]
+                for (qid, _), ranking in zip(batch, rankings, strict=True):
+                    found = searcher.engines.hits(ranking)
+                    kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
+                    run.writelines(run_lines(qid, kept, output_format, TAG))
+                progress.update(len(batch))
     return SearchResult(path, certify, tuple(proved), tuple(depths), batch_size, tuple(seconds))

@@ -36,6 +36,8 @@ class DupMAESearcher:
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
+        engine: ``"scan"``, which scores every document, ``"lists"``, or ``"auto"``, as `pyserini_dupmae.search.engines`
+            says.
 
     Raises:
         UserError: an unknown mode, no such index or model, or a model that did not encode the collection.
@@ -49,12 +51,14 @@ class DupMAESearcher:
         mode: str = "hybrid",
         certify: int | None = None,
         max_depth: int | None = None,
+        engine: str = "auto",
     ):
         self.certify, self.max_depth = certify, max_depth
-        self.engines = open_collection(index, mode)
+        self.engines = open_collection(index, mode, engine)
         self.encoder = encoder if isinstance(encoder, QueryModel) else QueryModel.load(str(encoder or DEFAULT_MODEL))
         self.encoder.identity.require(self.engines.model, str(index))
         self.num_docs = len(self.engines.exact.docids)
+        self.mode = mode
         self._ranker = self.engines.ranker(mode)
 
     def search(self, query: str | EncodedQuery, k: int = 10) -> list[Hit]:
@@ -87,11 +91,11 @@ class DupMAESearcher:
 
         Its ``raw()`` is there when the collection was encoded with its contents.
         """
-        if self.engines.sparse is None:
+        if self.mode == "dense":
             raise UserError(
                 "the dense mode does not open the Lucene index, which keeps the documents; use another mode"
             )
-        return self.engines.sparse.document(docid)
+        return self.engines.document(docid)
 
     def close(self) -> None:
         """Close the Lucene index."""

@@ -44,12 +44,13 @@ def queries(query_model: QueryModel, topics: list[tuple[str, str]]) -> list[Enco
 
 @pytest.fixture(scope="session")
 def opened(encoded: Path) -> Engines:
-    return open_engines(encoded / "faiss", encoded / "lucene")
+    engines = open_engines(encoded / "faiss", encoded / "lucene")
+    engines.engine = "lists"
+    return engines
 
 
 @pytest.fixture
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a fusion start with lists of 8 and never scan, as it would be in a collection of millions."""
     monkeypatch.setattr(fusion, "FIRST_DEPTH", 8)
-    monkeypatch.setattr(fusion, "SMALL_COLLECTION", 0)
     monkeypatch.setattr(fusion, "LONGEST_LIST", math.inf)

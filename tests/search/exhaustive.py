@@ -26,9 +26,6 @@ class Documents:
         mu = query.mu(self.mu.shape[1]).astype(np.float64)
         return cls, (self.mu[rows].astype(np.float64) * mu).sum(axis=1)
 
-    def all_parts(self, query: EncodedQuery) -> tuple[np.ndarray, np.ndarray]:
-        return self.parts(query, np.arange(len(self.docids)))
-
 
 class NumpyDense:
     """A vector index that rounds, differently in every batch, by as much as its bound allows for."""

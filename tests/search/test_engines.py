@@ -8,9 +8,11 @@ import faiss
 import numpy as np
 import pytest
 
+from pyserini_dupmae.index import postings as postings_module
 from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import IndexInfo
-from pyserini_dupmae.search.engines import open_engines
+from pyserini_dupmae.search import engines as engines_module
+from pyserini_dupmae.search.engines import Engines, open_collection, open_engines
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever
 from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
 from pyserini_dupmae.store import ForwardStore, StoreInfo
@@ -133,3 +135,64 @@ def test_fewer_weights_in_the_index_than_in_the_store(encoded, documents, querie
     for query, ranking in zip(queries, opened.ranker().search(queries, 20), strict=True):
         cls, ot = cut.parts(query, ranking.rows)
         np.testing.assert_allclose(ranking.scores, cls + ot, rtol=1e-4, atol=1e-5)
+
+
+def rows(engines: Engines, queries: list) -> list[list[int]]:
+    return [ranking.rows.tolist() for ranking in engines.ranker("hybrid").search(queries, 15)]
+
+
+def test_a_small_collection_is_scanned_and_a_large_one_by_lists_until_there_are_postings(
+    output, queries, monkeypatch, caplog
+):
+    caplog.set_level("INFO", "pyserini_dupmae")
+    small = open_collection(output)
+    assert (small.engine, small.dense, small.sparse) == ("scan", None, None)
+    expected = rows(small, queries)
+    for module in (engines_module, postings_module):
+        monkeypatch.setattr(module, "BLOCK", 50)
+    large = open_collection(output)
+    assert large.engine == "lists"
+    assert large.dense is not None
+    assert rows(large, queries) == expected
+    index(output, to=["postings"])
+    with_postings = open_collection(output)
+    assert with_postings.engine == "scan"
+    assert rows(with_postings, queries) == expected
+    monkeypatch.setattr(engines_module, "SHARE_OF_MEMORY", 0.0)
+    assert open_collection(output).engine == "lists"
+    assert open_collection(output, engine="scan").engine == "scan"
+    assert "engine lists: FAISS and Lucene give candidates among" in caplog.text
+
+
+def test_a_scan_writes_the_postings_that_it_lacks_once(output, queries, monkeypatch):
+    expected = rows(open_collection(output), queries)
+    for module in (engines_module, postings_module):
+        monkeypatch.setattr(module, "BLOCK", 50)
+    assert rows(open_collection(output, engine="scan"), queries) == expected
+    written = {file.name: file.stat().st_mtime_ns for file in (output / "postings").iterdir()}
+    assert set(written) == {"dupmae.json", "starts.i64", "rows.u16", "weights.bf16", "cls.bf16"}
+    assert rows(open_collection(output, engine="scan"), queries) == expected
+    assert written == {file.name: file.stat().st_mtime_ns for file in (output / "postings").iterdir()}
+
+
+def test_postings_of_fewer_weights_than_lucene_has_are_not_used(output, queries, monkeypatch):
+    for module in (engines_module, postings_module):
+        monkeypatch.setattr(module, "BLOCK", 50)
+    expected = rows(open_collection(output, engine="lists"), queries)
+    index(output, to=["postings"], top_k=5)
+    assert open_collection(output).engine == "lists"
+    assert rows(open_collection(output, engine="scan"), queries) == expected
+    assert IndexInfo.read(output / "postings").top_k > 5
+
+
+def test_a_scan_takes_the_weights_that_lucene_has(output, queries, monkeypatch):
+    index(output, to=["lucene"], top_k=7, overwrite=True)
+    assert rows(open_collection(output, engine="scan"), queries) == rows(
+        open_collection(output, engine="lists"), queries
+    )
+
+
+def test_indexes_of_different_collections_are_refused_by_a_scan_too(output):
+    rewrite(output / "lucene", collection="0" * 64)
+    with pytest.raises(UserError, match="different collections"):
+        open_collection(output)

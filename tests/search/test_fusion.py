@@ -77,7 +77,6 @@ def test_a_scan_gives_the_same_scores_as_lists(engines, documents, opened, queri
     fusion = make_fusion(engines, "hybrid", documents, opened)
     scanned = fusion.search(queries, 20)
     monkeypatch.setattr(fusion_module, "FIRST_DEPTH", 8)
-    monkeypatch.setattr(fusion_module, "SMALL_COLLECTION", 0)
     monkeypatch.setattr(fusion_module, "LONGEST_LIST", math.inf)
     listed = fusion.search(queries, 20)
     assert {ranking.depth for ranking in scanned} == {len(documents.docids)}
@@ -88,7 +87,6 @@ def test_a_scan_gives_the_same_scores_as_lists(engines, documents, opened, queri
 
 
 def test_a_query_of_many_terms_is_answered_by_a_scan(documents, opened, queries, monkeypatch):
-    monkeypatch.setattr(fusion_module, "SMALL_COLLECTION", 0)
     monkeypatch.setattr(fusion_module, "LONGEST_LIST", math.inf)
     monkeypatch.setattr(fusion_module, "MOST_TERMS", 10)
     (ranking,) = opened.ranker().search(queries[:1], 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -48,11 +49,17 @@ def test_the_run_is_that_of_brute_force(required, documents, topics, queries, tm
 
 def test_bytes_do_not_depend_on_how_it_is_run(required, tmp_path):
     runs = []
-    for number, options in enumerate((["--batch-size", 1], ["--batch-size", 20, "--threads", 3, "--certify", 1])):
+    ways = (
+        ["--batch-size", 1],
+        ["--batch-size", 20, "--threads", 3, "--certify", 1, "--engine", "lists"],
+        ["--batch-size", 9, "--threads", 2, "--engine", "scan"],
+    )
+    for number, options in enumerate(ways):
         output = tmp_path / f"run{number}.txt"
         assert search(*required, "--output", output, "--hits", 20, *options).returncode == 0
         runs.append(output.read_bytes())
-    assert runs[0] == runs[1]
+    assert runs[0] == runs[1] == runs[2]
+    assert runs[0].count(b"\n") == 20 * 20
 
 
 def test_msmarco_format_one_mode_and_no_query_among_the_hits(required, documents, queries, tmp_path):
@@ -70,7 +77,7 @@ def test_msmarco_format_one_mode_and_no_query_among_the_hits(required, documents
 
 
 def test_what_is_not_proved_is_said(required, tmp_path):
-    finished = search(*required, "--output", tmp_path / "run.txt", "--hits", 1, "--max-depth", 1)
+    finished = search(*required, "--output", tmp_path / "run.txt", "--hits", 1, "--max-depth", 1, "--engine", "lists")
     assert finished.returncode == 0, finished.stderr
     assert "; NOT PROVED for " in finished.stdout
 
@@ -102,3 +109,18 @@ def test_another_model(required, linear_model_dir, tmp_path):
     finished = search(*required, "--encoder", linear_model_dir, "--output", tmp_path / "run.txt")
     assert finished.returncode == 2
     assert "was built with another model" in finished.stderr.splitlines()[-1]
+
+
+def test_a_store_alone_is_searched_without_pyserini_faiss_and_java(required, encoded, tmp_path):
+    shutil.copytree(encoded / "store", tmp_path / "out" / "store")
+    runs = [tmp_path / "scanned.txt", tmp_path / "listed.txt"]
+    arguments = [*map(str, required[2:]), "--hits", "30"]
+    missing = dict.fromkeys(("pyserini", "faiss", "jnius"))
+    program = f"import sys; sys.modules.update({missing}); from pyserini_dupmae.search.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "--index", str(tmp_path / "out"), "--output", str(runs[0]), *arguments]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "engine scan: every one of" in finished.stderr
+    listed = search("--index", encoded, "--output", runs[1], "--engine", "lists", *arguments)
+    assert "engine lists: " in listed.stderr
+    assert runs[0].read_bytes() == runs[1].read_bytes()

@@ -14,9 +14,10 @@ def searcher(encoded, tiny_model_dir):
     searcher.close()
 
 
+@pytest.mark.parametrize("engine", ["auto", "scan", "lists"])
 @pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
-def test_finds_what_brute_force_finds(mode, encoded, query_model, documents, topics, queries):
-    searcher = DupMAESearcher(encoded, query_model, mode=mode)
+def test_finds_what_brute_force_finds(mode, engine, encoded, query_model, documents, topics, queries):
+    searcher = DupMAESearcher(encoded, query_model, mode=mode, engine=engine)
     qids, texts = zip(*topics, strict=True)
     results = searcher.batch_search(texts, qids, k=25, threads=2)
     assert list(results) == list(qids)
@@ -55,7 +56,7 @@ def test_documents(searcher, corpus):
 
 
 def test_what_is_not_proved_is_logged(encoded, query_model, topics, caplog, short_lists):
-    searcher = DupMAESearcher(encoded, query_model, certify=8, max_depth=8)
+    searcher = DupMAESearcher(encoded, query_model, certify=8, max_depth=8, engine="lists")
     with caplog.at_level("WARNING", "pyserini_dupmae"):
         searcher.batch_search([text for _, text in topics], [qid for qid, _ in topics], k=8)
     assert "queries is not proved" in caplog.text
@@ -73,8 +74,12 @@ def test_another_model(encoded, linear_model_dir):
 def test_what_cannot_be_searched(encoded, query_model, searcher, tmp_path):
     with pytest.raises(UserError, match="unknown mode 'both'"):
         DupMAESearcher(encoded, query_model, mode="both")
+    with pytest.raises(UserError, match="unknown engine 'fast'; choose one of auto, scan, lists"):
+        DupMAESearcher(encoded, query_model, engine="fast")
     with pytest.raises(UserError, match="no DupMAE index in"):
         DupMAESearcher(tmp_path / "nowhere", query_model)
+    with pytest.raises(UserError, match="holds no finished forward store"):
+        DupMAESearcher(tmp_path / "nowhere", query_model, engine="scan")
     with pytest.raises(UserError, match="hits must be at least 1, got 0"):
         searcher.search("a query", k=0)
     with pytest.raises(UserError, match="the dense mode does not open"):
