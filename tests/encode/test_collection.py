@@ -55,7 +55,7 @@ def test_interrupted_the_same_call_goes_on(small, tiny_model_dir, tmp_path, monk
     ("options", "message"),
     [
         ({"ir_dataset": "beir/nfcorpus"}, "a corpus or the id of an ir_datasets collection, and not both"),
-        ({"to": ["faiss", "annoy"]}, "no index of the kind 'annoy'; choose among faiss, lucene, jsonl"),
+        ({"to": ["faiss", "annoy"]}, "no index of the kind 'annoy'; choose among faiss, lucene, postings, jsonl"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"shard_num": 0}, "shard_num must be at least 1, got 0"),
         ({"dtype": "int8"}, "unknown dtype 'int8'"),

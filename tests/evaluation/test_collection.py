@@ -85,7 +85,7 @@ def test_a_searcher_equals_the_search_command_in_every_mode(
 
 
 def test_modes_that_cannot_be_searched(encoded, tiny_model_dir, topics, judged):
-    searcher = DupMAESearcher(encoded, tiny_model_dir, mode="dense")
+    searcher = DupMAESearcher(encoded, tiny_model_dir, mode="dense", engine="lists")
     with pytest.raises(UserError, match="unknown mode 'cls'"):
         measure_searcher(searcher, topics, judged, modes=["cls"])
     with pytest.raises(UserError, match="opened without its sparse part"):

@@ -59,10 +59,9 @@ def test_the_head_is_its_transform_and_the_output_layer(lm):
     torch.testing.assert_close(lm.get_output_embeddings()(transform(lm, hidden)), lm(input_ids=ids).logits)
 
 
+@pytest.mark.parametrize("lm", [kind for kind in CONFIGS if kind in TYPES], indirect=True)
 @torch.no_grad()
 def test_words_and_their_vectors_are_embedded_alike(lm):
-    if lm.config.model_type not in TYPES:
-        pytest.skip("is not pre-trained")
     ids = torch.randint(2, 20, (2, 7))
     vectors = lm.get_input_embeddings()(ids)
     torch.testing.assert_close(embed(lm, inputs_embeds=vectors), embed(lm, input_ids=ids))
