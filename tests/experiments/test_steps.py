@@ -54,6 +54,7 @@ def test_done_again_when_something_changed(step: Step, tmp_path: Path) -> None:
 
 def test_the_order_of_settings_does_not_matter(step: Step) -> None:
     run(replace(step, settings={"encoder": {"model": "m", "device": "cpu"}}))
+    assert run(replace(step, settings={"encoder": {"model": "m", "device": "cpu"}})).skipped  # its record is sorted
     assert run(replace(step, settings={"encoder": {"device": "cpu", "model": "m"}})).skipped
 
 
