@@ -56,7 +56,7 @@ class SweepIndexes:
             assert scale is not None, "every Lucene index says its scale"
             sparse = LuceneRetriever(lucene, self.store.terms, scale, store.docids)
             size += sum(file.stat().st_size for file in lucene.iterdir() if file.name != INFO_JSON)
-        engines = Engines(dense, sparse, ExactScorer(store, setting.top_k), store.model)
+        engines = Engines(dense, sparse, ExactScorer(store, setting.top_k), store.model, self.folder)
         try:
             yield Searchable(engines, size)
         finally:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -30,7 +31,12 @@ from pyserini_dupmae.util.errors import UserError
 BLOCK = 1 << 16
 """Documents of a block: their numbers fit 16 bits, and a score for each of them fits a core's cache."""
 
-_FILES = {"starts": np.dtype("<i8"), "rows": np.dtype("<u2"), "weights": np.dtype("<u2"), "cls": np.dtype("<u2")}
+_FILES: dict[str, Any] = {
+    "starts": np.dtype("<i8"),
+    "rows": np.dtype("<u2"),
+    "weights": np.dtype("<u2"),
+    "cls": np.dtype("<u2"),
+}
 _NAMES = {"starts": "starts.i64", "rows": "rows.u16", "weights": "weights.bf16", "cls": "cls.bf16"}
 
 

@@ -59,7 +59,7 @@ class Scan:
             for start in range(0, len(queries), QUERIES_AT_ONCE):
                 batch = list(queries[start : start + QUERIES_AT_ONCE])
                 candidates = self._candidates(batch, hits, pool)
-                rankings += pool.map(lambda pair: self._exactly(*pair, limits), zip(batch, candidates, strict=True))
+                rankings += pool.map(lambda query, rows: self._exactly(query, rows, limits), batch, candidates)
         return rankings
 
     def _exactly(self, query: EncodedQuery, rows: np.ndarray, limits: Limits) -> Ranking:
@@ -79,6 +79,7 @@ class Scan:
                 if self.sparse:
                     found = _sparse_scores(queries[number], block)
                     own = found if own is None else np.add(own, found, out=own)
+                assert own is not None, "a scan has a part"
                 kept[number].add(block.first, own)
 
             list(pool.map(work, range(len(queries))))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -31,7 +32,7 @@ class Stems:
         self._number_of: dict[str, int] = {}  # of a word as it was written
 
     @cached_property
-    def _stemmer(self):
+    def _stemmer(self) -> Any:
         return require("Stemmer", "BM25 with English stems", "PyStemmer").Stemmer("english")
 
     def __len__(self) -> int:
