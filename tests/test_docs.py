@@ -24,7 +24,7 @@ from tests.helpers import write_lines
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(<!-- parse -->\n)?```(python|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SLOW = {"training-from-python", "sweep-and-report", "plugin"}
+QUICK = {"README", "api"}
 
 
 class Block(NamedTuple):
@@ -129,7 +129,7 @@ RUN = [page for page in PAGES if page.name != "index.md" and any(block.run for b
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in SLOW)) for page in RUN]
+    "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem not in QUICK)) for page in RUN]
 )
 def test_every_example_runs(page: Path, folder: Path, encoded: Path, corpus: list[tuple[str, str]]):
     docid = corpus[7][0]
@@ -145,6 +145,7 @@ def test_every_example_runs(page: Path, folder: Path, encoded: Path, corpus: lis
     assert finished.returncode == 0, f"{page.name}: {finished.stdout[-2000:]}{finished.stderr[-3000:]}"
 
 
+@pytest.mark.slow
 def test_python_and_the_commands_write_the_same_run(folder: Path, encoded: Path, corpus: list[tuple[str, str]]):
     """The first page does the same by commands and from Python, and says that the files are equal."""
     page = ROOT / "docs" / "index.md"
