@@ -41,7 +41,7 @@ def _of_lucene(folder: Path) -> dict[str, int]:
     from jnius import JavaException
 
     try:
-        directory = jvm.java_class("org.apache.lucene.store.FSDirectory").open(paths.get(str(folder)))
+        directory = jvm.java_class("org.apache.lucene.store.FSDirectory").open(paths.get(str(folder.absolute())))
         reader = jvm.java_class("org.apache.lucene.index.DirectoryReader").open(directory)
     except JavaException as error:
         raise UserError(f"cannot read the Lucene index {folder}: {error}; build it again") from None

@@ -148,7 +148,8 @@ class _IndexWriter:
         for part in (self._id, self._id_value, self._contents, self._raw):
             if part is not None:
                 self._document.add(part)
-        path = java_class("java.nio.file.Paths").get(str(folder))
+        # Absolute, because Java keeps the working folder that it was started in.
+        path = java_class("java.nio.file.Paths").get(str(folder.absolute()))
         directory = java_class("org.apache.lucene.store.FSDirectory").open(path)
         self._writer = java_class("org.apache.lucene.index.IndexWriter")(directory, _writer_config(delimiter))
 

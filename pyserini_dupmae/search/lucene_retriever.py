@@ -86,7 +86,8 @@ class LuceneRetriever:
         self._reader.close()
 
     def _open(self) -> Any:
-        path = java_class("java.nio.file.Paths").get(str(self.folder))
+        # Absolute, because Java keeps the working folder that it was started in.
+        path = java_class("java.nio.file.Paths").get(str(self.folder.absolute()))
         try:
             directory = java_class("org.apache.lucene.store.FSDirectory").open(path)
             return java_class("org.apache.lucene.index.DirectoryReader").open(directory)
