@@ -76,7 +76,7 @@ def test_the_table_is_printed_and_kept(done: tuple[Path, str]) -> None:
     table = (folder / "results.md").read_text()
     assert printed.endswith(table)
     row = _json(folder / "results.json")[1]
-    assert f"| stage 1 | data-dev | {row['nDCG@10']['cls']:.4f} |" in table
+    assert f"| stage 1 | data-dev | {row['nDCG@10']['dense']:.4f} |" in table
 
 
 def test_what_is_expected_is_checked(done: tuple[Path, str], training_run: Any, tmp_path: Path) -> None:
