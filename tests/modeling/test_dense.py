@@ -46,7 +46,8 @@ def by_hand(model: DupMAEModel, text: str) -> list[float]:
 @pytest.mark.parametrize(("pooling", "dense_norm"), list(product(POOLINGS, DENSE_NORMS)))
 @torch.no_grad()
 def test_every_way_gives_the_same_vector(tiny_model_dir, pooling, dense_norm):
-    encoders = pytest.importorskip("pyserini_dupmae.encoders")
+    from pyserini_dupmae import encoders
+
     model = variant(tiny_model_dir, pooling, dense_norm)
     expected = torch.tensor([by_hand(model, text) for text in TEXTS])
     batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")

@@ -24,8 +24,6 @@ from pyserini_dupmae.training.pair.teacher import ranges_and_candidates
 from pyserini_dupmae.training.pair.train import PairOptions, PairTrainer, train
 from pyserini_dupmae.util.errors import UserError
 
-pytest.importorskip("Stemmer")
-
 SUBJECTS = ["tides", "whales", "volcanoes", "glaciers", "comets", "rivers", "deserts", "forests"]
 TEXT = "rise fall slowly near coasts because moon pulls water warm cold deep animals stones grow melt move fast"
 WORDS = TEXT.split(" ")
