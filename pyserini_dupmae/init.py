@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 
 from pyserini_dupmae.modeling.configuration import OT_HEADS, OT_INPUTS
-from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, POOLINGS
+from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, OT_NORMS, POOLINGS
 from pyserini_dupmae.modeling.initialise import init
 from pyserini_dupmae.training.pretrain.sources import read_texts
 from pyserini_dupmae.util import log
@@ -64,6 +64,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--dense-scale", type=float, help="what that scale begins with; a cosine of 1 scores this much (default: 20)"
+    )
+    made.add_argument(
+        "--ot-norm",
+        choices=OT_NORMS,
+        help="sum: weights are divided by a learned power of their sum (default: none, the paper's)",
     )
     made.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
     made.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
-from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, POOLINGS
+from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, OT_NORMS, POOLINGS
 from pyserini_dupmae.modeling.masked_lm import position_limit
 
 OT_HEADS = ("mlm", "linear")
@@ -31,6 +31,8 @@ class DupMAEConfig(PretrainedConfig):
             text's tokens, special tokens included.
         dense_norm: ``"none"`` (the paper), or ``"l2"``: the reduced vector is brought to the length sqrt(scale), with a
             scale that is learned, so that the inner product of query and document is scale * cos.
+        ot_norm: ``"none"`` (the paper), or ``"sum"``: the weights of a text are multiplied by a scale and divided by a
+            power of their sum, both learned, so that a long text's bag of words does not outweigh a short one's.
         sep_is_ordinary: count [SEP] as an ordinary token. [CLS] and [PAD] never are.
         query_max_length, doc_max_length: tokens kept of a query and of a document, special tokens included.
         cls_token_id, sep_token_id: the tokenizer's; padding is known from the attention mask.
@@ -53,6 +55,7 @@ class DupMAEConfig(PretrainedConfig):
         activation: str = "relu",
         pooling: str = "cls",
         dense_norm: str = "none",
+        ot_norm: str = "none",
         sep_is_ordinary: bool = False,
         query_max_length: int = 32,
         doc_max_length: int = 144,
@@ -77,6 +80,9 @@ class DupMAEConfig(PretrainedConfig):
         self.activation = _one_of("activation", activation, ACTIVATIONS)
         self.pooling = _one_of("pooling", pooling, POOLINGS)
         self.dense_norm = _one_of("dense_norm", dense_norm, DENSE_NORMS)
+        self.ot_norm = _one_of("ot_norm", ot_norm, OT_NORMS)
+        if ot_norm != "none" and activation == "none":
+            raise ValueError(f"ot_norm {ot_norm!r} needs weights that are not negative, but activation is 'none'")
         self.sep_is_ordinary = sep_is_ordinary
         self.query_max_length = self.check_length("query_max_length", query_max_length)
         self.doc_max_length = self.check_length("doc_max_length", doc_max_length)

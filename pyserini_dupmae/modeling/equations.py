@@ -16,6 +16,8 @@ tensor([[12.]])
 >>> mean = pool_tokens(hidden, torch.tensor([[1, 1, 0]]), "mean")
 >>> mean
 tensor([[1.5000, 4.0000]])
+>>> by_sum(torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor(2.0), torch.tensor(0.5))     # 2 * weight / sqrt(4)
+tensor([[3., 1., 0.]])
 >>> scaled_unit(mean, torch.tensor(20.0)).square().sum()                              # |v|^2 of each side is the scale
 tensor(20.)
 """
@@ -28,6 +30,7 @@ from torch import Tensor
 ACTIVATIONS = ("relu", "log1p_relu", "none")
 POOLINGS = ("cls", "mean")
 DENSE_NORMS = ("none", "l2")
+OT_NORMS = ("none", "sum")
 
 
 def pool_tokens(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
@@ -81,6 +84,18 @@ def activate(mu: Tensor, activation: str) -> Tensor:
     if activation == "none":
         return mu.masked_fill(mu == float("-inf"), 0.0)
     raise ValueError(f"unknown activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}")
+
+
+def by_sum(weights: Tensor, scale: Tensor, power: Tensor) -> Tensor:
+    """``scale`` * ``weights`` (B, |V|) / (each row's sum) ** ``power``, in float32 or wider; none is negative.
+
+    A text with twice the words has about twice the sum, and without this a long query's bag of words drowns its dense
+    part, and a long document's matches count as much as a short one's. ``power`` 0 changes nothing, with 1 only the
+    shares of the words count. A row of zeros stays one.
+    """
+    wide = weights.to(torch.promote_types(weights.dtype, torch.float32))
+    total = wide.sum(dim=1, keepdim=True).clamp_min(torch.finfo(wide.dtype).tiny)
+    return wide * (scale.to(wide.dtype) * total.pow(-power.to(wide.dtype)))
 
 
 def sparsify(mu: Tensor, k: int) -> tuple[Tensor, Tensor]:

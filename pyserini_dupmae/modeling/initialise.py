@@ -55,6 +55,7 @@ def init(
     pooling: str | None = None,
     dense_norm: str | None = None,
     dense_scale: float | None = None,
+    ot_norm: str | None = None,
     sep_is_ordinary: bool | None = None,
     query_max_length: int | None = None,
     doc_max_length: int | None = None,
@@ -87,6 +88,7 @@ def init(
         pooling: what W^cls reduces, the hidden state of [CLS] (``"cls"``) or the mean over all tokens (``"mean"``).
         dense_norm: ``"none"``, or ``"l2"`` for a learned scale times the cosine.
         dense_scale: what that scale begins with (default: 20).
+        ot_norm: ``"none"``, or ``"sum"`` for weights over a learned power of their sum.
         sep_is_ordinary: whether [SEP] counts in mu.
         query_max_length, doc_max_length: tokens of a query and of a document, special tokens included.
         ot_scale, ot_threshold: logits l of W^O become ``ot_scale * (l - ot_threshold)``.
@@ -114,6 +116,7 @@ def init(
         activation=activation,
         pooling=pooling,
         dense_norm=dense_norm,
+        ot_norm=ot_norm,
         sep_is_ordinary=sep_is_ordinary,
         query_max_length=query_max_length,
         doc_max_length=doc_max_length,
@@ -215,6 +218,8 @@ def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dic
         model.log_dense_scale = None
     elif model.log_dense_scale is None:
         model.set_dense_scale(NEW_DENSE_SCALE)
+    if config.ot_norm != model.config.ot_norm:
+        model.set_ot_norm()
     return model
 
 

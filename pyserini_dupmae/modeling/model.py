@@ -15,7 +15,15 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, 
 from transformers.utils.generic import ModelOutput
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
-from pyserini_dupmae.modeling.equations import activate, max_pool, pool_tokens, reduce_cls, scaled_unit, sparsify
+from pyserini_dupmae.modeling.equations import (
+    activate,
+    by_sum,
+    max_pool,
+    pool_tokens,
+    reduce_cls,
+    scaled_unit,
+    sparsify,
+)
 from pyserini_dupmae.modeling.heads import Tokens, make_head, token_counts
 from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.modeling.vocabulary import ordinary_tokens, pooled_logits
@@ -25,6 +33,10 @@ MaxPool = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 # Measured with all-MiniLM-L6-v2: between 15 and 30 its cosine and a bag of words add up to more than either part.
 NEW_DENSE_SCALE = 20.0
+
+# Measured with a model that was trained without: at this power the bag of words alone ranks best. The scale leaves the
+# product of a typical query's and a typical document's weights what it was.
+NEW_OT_POWER, NEW_OT_SCALE = 0.25, 2.5
 
 
 @dataclass
@@ -64,6 +76,8 @@ class DupMAEModel(PreTrainedModel):
     encoder: Any  # the modules of another library, or one of several: a type would say nothing
     ot_head: Any
     log_dense_scale: Any
+    log_ot_scale: Any
+    ot_power: Any
 
     def __init__(self, config: DupMAEConfig):
         super().__init__(config)
@@ -75,6 +89,7 @@ class DupMAEModel(PreTrainedModel):
         self.register_parameter("log_dense_scale", None)
         if config.dense_norm == "l2":
             self.set_dense_scale(NEW_DENSE_SCALE)
+        self.set_ot_norm()
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -93,10 +108,20 @@ class DupMAEModel(PreTrainedModel):
         """Make ``scale`` what `dense_scale` begins with; the configuration says ``dense_norm: l2``."""
         self.log_dense_scale = nn.Parameter(torch.tensor(math.log(scale), dtype=torch.get_default_dtype()))
 
+    def set_ot_norm(self) -> None:
+        """Make the parameters that the configuration's ``ot_norm`` asks for, or none."""
+        normed = self.config.ot_norm == "sum"
+        for name, value in {"log_ot_scale": math.log(NEW_OT_SCALE), "ot_power": NEW_OT_POWER}.items():
+            start = torch.tensor(value, dtype=torch.get_default_dtype())
+            self.register_parameter(name, nn.Parameter(start) if normed else None)
+
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if module is self and self.log_dense_scale is not None:  # a checkpoint without one
             initialization.constant_(self.log_dense_scale, math.log(NEW_DENSE_SCALE))
+        if module is self and self.log_ot_scale is not None:
+            initialization.constant_(self.log_ot_scale, math.log(NEW_OT_SCALE))
+            initialization.constant_(self.ot_power, NEW_OT_POWER)
 
     def hidden_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The encoder's last hidden states (B, L, d) for ``input_ids`` and ``attention_mask`` (B, L)."""
@@ -115,14 +140,13 @@ class DupMAEModel(PreTrainedModel):
         hidden = self.hidden_states(input_ids, attention_mask)
         logits = self.ot_head(hidden, self.tokens(input_ids, attention_mask))  # (B, L, |V|)
         mu = max_pool(logits, self.ordinary_tokens(input_ids, attention_mask))
-        mu = activate(self.known(mu), self.config.activation)
-        return DupMAEOutput(cls=self.reduce(hidden, attention_mask), mu=mu)
+        return DupMAEOutput(cls=self.reduce(hidden, attention_mask), mu=self.weigh(self.known(mu)))
 
     @torch.inference_mode()
     def represent(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives, (B, d') and (B, |V|), without the logits of the batch and without gradients."""
         dense, mu = self.pooled(input_ids, attention_mask, pooled_logits)
-        return dense, activate(mu, self.config.activation)
+        return dense, self.weigh(mu)
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor, pool: MaxPool) -> tuple[Tensor, Tensor]:
         """The dense part (B, d'), and mu (B, |V|) before its activation, by a ``pool`` that needs no logits."""
@@ -132,6 +156,11 @@ class DupMAEModel(PreTrainedModel):
         output = self.ot_head.output
         mu = pool(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
         return self.reduce(hidden, attention_mask), self.known(mu)
+
+    def weigh(self, mu: Tensor) -> Tensor:
+        """The bag of words (B, |V|) of pooled logits ``mu``: the configuration's ``activation`` and ``ot_norm``."""
+        weights = activate(mu, self.config.activation)
+        return weights if self.ot_power is None else by_sum(weights, self.log_ot_scale.exp(), self.ot_power)
 
     def tokens(self, input_ids: Tensor, attention_mask: Tensor) -> Tokens | None:
         """What the head reads of texts (B, L) beside their hidden states; None where it reads nothing else."""
@@ -203,7 +232,7 @@ class DupMAEModel(PreTrainedModel):
         shape: tuple[Any, ...] = (config.cls_dim, config.top_k, config.ot_head, config.activation)
         shape += (config.sep_is_ordinary,)
         # Settings that came later count only where they differ from what was before: models keep their fingerprint.
-        later = {"pooling": "cls", "dense_norm": "none", "ot_input": "hidden"}
+        later = {"pooling": "cls", "dense_norm": "none", "ot_input": "hidden", "ot_norm": "none"}
         shape += tuple((name, getattr(config, name)) for name in later if getattr(config, name) != later[name])
         digest = hashlib.sha256(repr(shape).encode())
         for name, parameter in sorted(self.named_parameters()):

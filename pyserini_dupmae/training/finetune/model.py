@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from pyserini_dupmae.modeling.equations import activate, sparsify
+from pyserini_dupmae.modeling.equations import sparsify
 from pyserini_dupmae.modeling.linear import recomputed_alike
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.training.kernels import vocabulary_max_pool
@@ -46,7 +46,7 @@ class FinetuneModel(nn.Module):
     def represent(self, texts: Texts) -> tuple[Tensor, Tensor]:
         """The reduced [CLS] (B, d') and mu (B, |V|) of texts, as `DupMAEModel.forward`, in float32."""
         cls, mu = self.dupmae.pooled(texts["input_ids"], texts["attention_mask"], vocabulary_max_pool)
-        return cls.float(), activate(mu.float(), self.config.activation)
+        return cls.float(), self.dupmae.weigh(mu.float())
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pyserini_dupmae.data.beir import LAYOUT
 from pyserini_dupmae.training.pair.objective import PairSettings
@@ -39,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     before.add_argument("--output", type=Path, required=True)
     before.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
     before.add_argument("--candidates", type=int, default=48, help="passages kept of the pair's ranking (default: 48)")
+    before.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction, default=True, help="let the bi-encoder compute in bfloat16"
+    )
     before.add_argument("--seed", type=int, default=0)
     run = commands.add_parser("train", help="train on what prepare wrote")
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a DupMAE model")
@@ -62,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.output.exists() and not args.overwrite:
         raise UserError(f"{args.output} exists; give another --output, or --overwrite to replace it")
     if args.command == "prepare":
-        embed, offsets = bi_encoder(args.encoder)
+        embed, offsets = bi_encoder(args.encoder, args.bf16)
         sources = [parse_source(text) for text in args.source]
         prepare(sources, args.output, embed=embed, offsets=offsets, candidates=args.candidates, seed=args.seed)
         return
@@ -91,13 +95,15 @@ def parse_source(text: str) -> Source:
     return Source(corpus, passages, labelled, queries, *judged)
 
 
-def bi_encoder(name: str) -> tuple[Embed, Offsets]:
+def bi_encoder(name: str, bf16: bool = True) -> tuple[Embed, Offsets]:
     """How a sentence-transformers model embeds texts, and where its tokens stand in them."""
     library: Any = require("sentence_transformers", "the pair's bi-encoder", "sentence-transformers")
     model = library.SentenceTransformer(name)
 
     def embed(texts: list[str]) -> np.ndarray:
-        return model.encode(texts, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=True)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            found = model.encode(texts, normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=True)
+        return found.float().cpu().numpy()
 
     def offsets(texts: list[str]) -> list[list[tuple[int, int]]]:
         options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}

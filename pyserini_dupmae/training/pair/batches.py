@@ -42,6 +42,14 @@ class Batches:
         self.random = np.random.default_rng(seed)
         self.used = np.zeros(len(data.queries), bool)
 
+    def state(self) -> tuple[dict, np.ndarray]:
+        """What the coming draws depend on."""
+        return self.random.bit_generator.state, self.used.copy()
+
+    def set_state(self, state: tuple[dict, np.ndarray]) -> None:
+        """Draw on from a `state`."""
+        self.random.bit_generator.state, self.used = state[0], state[1].copy()
+
     def draw(self) -> Drawn:
         """The next batch."""
         if (~self.used).sum() < 4 * self.groups * self.group_size:

@@ -18,11 +18,15 @@ from pyserini_dupmae.training.pair.batches import Batches, Drawn
 from pyserini_dupmae.training.pair.objective import PairSettings, pair_loss
 from pyserini_dupmae.training.pair.prepare import Prepared, load_prepared
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import write_json
+from pyserini_dupmae.util.files import atomic_path, remove, write_json
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.resume import begin
 
 RESULT = "pair.json"
 """In the output folder: the record of the run, written last."""
+
+SETTINGS, STATE = "settings.json", "state.pt"
+"""In the folder of a run that goes on, ``OUTPUT.unfinished``."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class PairOptions:
         average: how much of the averaged weights, which are the result, each step keeps.
         bf16: compute in bfloat16 where that is safe.
         seed: of what is drawn.
+        save_minutes: how often the state of the run is kept, from which the same command goes on.
     """
 
     steps: int = 600
@@ -58,6 +63,7 @@ class PairOptions:
     bf16: bool = True
     seed: int = 0
     device: str = "cpu"
+    save_minutes: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ def train(
 ) -> PairResult:
     """Teach the DupMAE model ``source`` what the pair says of what `prepare` wrote, and save it to ``output``.
 
+    A run that was stopped goes on from where it last kept its state, and ends with the same weights.
+
     Raises:
         UserError: the model's dense vectors have another width than the pair's bi-encoder, or a folder cannot be used.
     """
@@ -90,23 +98,32 @@ def train(
             f"the pair's bi-encoder has {width} dimensions, but {source} {dupmae.config.cls_dim}; make the model with "
             f"--cls-dim {width}, or prepare with another bi-encoder"
         )
-    start = time.monotonic()
+    record = {"source": source, "prepared": str(prepared), "options": asdict(options), "settings": asdict(settings)}
+    unfinished = output.with_name(output.name + ".unfinished")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    begin(unfinished / SETTINGS, record, work=f"the run in {unfinished}", mend=f"delete {unfinished} to begin again")
     torch.manual_seed(options.seed)
     trainer = PairTrainer(dupmae, data, options, settings)
-    losses = [trainer.step(number) for number in range(options.steps)]
+    trainer.resume(unfinished / STATE)
+    saved = time.monotonic()
+    while trainer.number < options.steps:
+        trainer.step()
+        if time.monotonic() - saved > 60 * options.save_minutes:
+            trainer.keep(unfinished / STATE)
+            saved = time.monotonic()
     dupmae.load_state_dict(trainer.averaged.state_dict())
-    with quiet_transformers():
-        dupmae.save_pretrained(output)
-    last = losses[-max(1, options.steps // 10) :]
+    last = trainer.history[-max(1, options.steps // 10) :]
     means = {name: sum(part[name] for part in last) / len(last) for name in last[0]}
-    result = PairResult(output, options.steps, time.monotonic() - start, means)
-    record = {"source": source, "prepared": str(prepared), "options": asdict(options), "settings": asdict(settings)}
-    write_json(output / RESULT, {**record, "seconds": result.seconds, "losses": means})
+    result = PairResult(output, options.steps, trainer.seconds, means)
+    with atomic_path(output) as folder, quiet_transformers():
+        dupmae.save_pretrained(folder)
+        write_json(folder / RESULT, {**record, "seconds": result.seconds, "losses": means})
+    remove(unfinished)
     return result
 
 
 class PairTrainer:
-    """One step after another; `averaged` is the model to keep."""
+    """One step after another; `averaged` is the model to keep, ``number`` the steps taken, ``history`` their losses."""
 
     def __init__(self, dupmae: DupMAEModel, data: Prepared, options: PairOptions, settings: PairSettings):
         self.data, self.options, self.settings = data, options, settings
@@ -115,14 +132,41 @@ class PairTrainer:
             if isinstance(module, nn.Dropout):
                 module.p = 0.0  # the teacher's scores are what is learned, a few passes over them are not too many
         self.averaged = copy.deepcopy(dupmae)
+        self.number, self.seconds = 0, 0.0
+        self.history: list[dict[str, float]] = []
         self.batches = Batches(data, options.groups, options.group_size, options.passages_per_query, options.seed)
+        dupmae.cls_projection.requires_grad_(False)  # its gradients would add up, and count where they are clipped
         self.encoder = list(dupmae.encoder.parameters())
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), weight_decay=0.0, betas=(0.9, 0.98))
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
 
-    def step(self, number: int) -> dict[str, float]:
-        """Take step ``number``, from 0; the parts of its loss."""
-        options = self.options
+    def keep(self, path: Path) -> None:
+        """Write all that the coming steps depend on to ``path``."""
+        state = {
+            "model": self.model.dupmae.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "batches": self.batches.state(),
+            "steps": (self.number, self.seconds, self.history),
+        }
+        with atomic_path(path) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self, path: Path) -> None:
+        """Go on from what `keep` wrote to ``path``, if it is there."""
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.options.device, weights_only=False)
+        self.model.dupmae.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.batches.set_state(state["batches"])
+        self.number, self.seconds, self.history = state["steps"]
+        logger.info("going on from step %d", self.number)
+
+    def step(self) -> None:
+        """Take the next step."""
+        start, number, options = time.monotonic(), self.number, self.options
         frozen = number < options.frozen_steps
         for parameter in self.encoder:
             parameter.requires_grad_(not frozen)
@@ -138,9 +182,13 @@ class PairTrainer:
             for mean, new in zip(self.averaged.parameters(), self.model.dupmae.parameters(), strict=True):
                 mean.lerp_(new, 1 - keep)
         shown = {name: part.item() for name, part in parts.items()}
-        if (number + 1) % 10 == 0:
-            logger.info("step %d: %s", number + 1, ", ".join(f"{name} {value:.3f}" for name, value in shown.items()))
-        return shown
+        self.history.append(shown)
+        self.number += 1
+        self.seconds += time.monotonic() - start
+        if self.number % 10 == 0:
+            last = self.history[-10:]
+            means = ", ".join(f"{name} {sum(part[name] for part in last) / len(last):.3f}" for name in shown)
+            logger.info("step %d, %.0f s: %s", self.number, self.seconds, means)
 
     def rate(self, number: int) -> float:
         """The learning rate of step ``number`` as a share of the peak."""
@@ -175,7 +223,8 @@ class PairTrainer:
         """The encoder, W^O's matrices, and what is one number a term or one in all; W^cls stays as it is."""
         model, options = self.model.dupmae, self.options
         of_head = dict(model.ot_head.named_parameters())
-        small = [part for part in (of_head.pop("output.bias", None), model.log_dense_scale) if part is not None]
+        small = [of_head.pop("output.bias", None), model.log_dense_scale, model.log_ot_scale, model.ot_power]
+        small = [part for part in small if part is not None]
         head = [part for part in of_head.values() if not any(part is other for other in self.encoder)]
         rates = (options.learning_rate, options.head_rate, options.bias_rate)
         return [{"params": part, "lr": rate} for part, rate in zip((self.encoder, head, small), rates, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -209,7 +210,7 @@ def student(tiny_model_dir: Path, tmp_path: Path) -> Path:
     tiny = DupMAEModel.from_pretrained(tiny_model_dir)
     tiny.encoder.save_pretrained(tmp_path / "encoder")
     tiny.tokenizer.save_pretrained(tmp_path / "encoder")
-    settings = {"pooling": "mean", "dense_norm": "l2", "ot_input": "hidden+token"}
+    settings = {"pooling": "mean", "dense_norm": "l2", "ot_norm": "sum", "ot_input": "hidden+token"}
     texts = ["tides rise", "whales swim near coasts", "the moon"]
     initialise(str(tmp_path / "encoder"), cls_dim=16, texts=texts, **settings).save_pretrained(tmp_path / "student")
     return tmp_path / "student"
@@ -225,11 +226,41 @@ def test_training(student, folder, tmp_path):
     new = dict(after.named_parameters())
     changed = {name for name, part in before.named_parameters() if not torch.equal(part, new[name])}
     assert "cls_projection.weight" not in changed
-    assert {"log_dense_scale", "ot_head.count.weight", "encoder.embeddings.word_embeddings.weight"} <= changed
+    assert {
+        "log_dense_scale",
+        "log_ot_scale",
+        "ot_power",
+        "ot_head.count.weight",
+        "encoder.embeddings.word_embeddings.weight",
+    } <= changed
     record = json.loads((tmp_path / "out" / "pair.json").read_text())
     assert record["options"]["steps"] == 12
     train(str(student), folder, tmp_path / "again", OPTIONS)
     assert DupMAEModel.from_pretrained(tmp_path / "again").fingerprint == after.fingerprint
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(student, folder, tmp_path, monkeypatch):
+    whole = train(str(student), folder, tmp_path / "whole", OPTIONS)
+    often = replace(OPTIONS, save_minutes=0)
+    step = PairTrainer.step
+
+    def dies(self: PairTrainer) -> None:
+        if self.number == 7:
+            raise KeyboardInterrupt
+        step(self)
+
+    monkeypatch.setattr(PairTrainer, "step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(str(student), folder, tmp_path / "out", often)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(PairTrainer, "step", step)
+    with pytest.raises(UserError, match=r"options.*delete"):
+        train(str(student), folder, tmp_path / "out", replace(often, steps=13))
+    result = train(str(student), folder, tmp_path / "out", often)
+    assert result.losses == whole.losses
+    first, second = (DupMAEModel.from_pretrained(tmp_path / name) for name in ("whole", "out"))
+    assert first.fingerprint == second.fingerprint
+    assert not (tmp_path / "out.unfinished").exists()
 
 
 def test_the_encoder_is_frozen_first(student, folder):
@@ -238,10 +269,10 @@ def test_the_encoder_is_frozen_first(student, folder):
     before = {name: part.clone() for name, part in model.encoder.named_parameters()}
     rates = [trainer.rate(number) for number in range(12)]
     assert rates[3] < rates[2] > rates[11] > 0
-    for number in range(3):
-        trainer.step(number)
+    for _ in range(3):
+        trainer.step()
     assert all(torch.equal(part, before[name]) for name, part in model.encoder.named_parameters())
-    trainer.step(3)
+    trainer.step()
     assert not all(torch.equal(part, before[name]) for name, part in model.encoder.named_parameters())
 
 
