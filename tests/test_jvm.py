@@ -123,7 +123,9 @@ def test_a_jvm_without_anserini():
 
 def test_ctrl_c_reaches_python():
     finished = run(
-        "import os, signal, threading"
+        "import os, signal, threading\n"
+        # Where tests run in the background, the signal is ignored from birth.
+        + "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         + START
         + "threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()\n"
         + "run_command(lambda: jvm.java_class('java.lang.Thread').sleep(1000))"

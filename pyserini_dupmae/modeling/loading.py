@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from transformers.utils import logging
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
+from pyserini_dupmae.modeling.default import where
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.util.errors import UserError, first_line
@@ -28,7 +29,7 @@ class LoadedModel:
 
 
 def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> LoadedModel:
-    """Load the DupMAE model in a folder or on the Hugging Face Hub, in evaluation mode.
+    """Load the DupMAE model in a folder or on the Hugging Face Hub, or `DEFAULT_MODEL`, in evaluation mode.
 
     Raises:
         UserError: there is no such model, it is not a DupMAE model, or the device or dtype is unknown.
@@ -42,14 +43,15 @@ def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> Loaded
         raise UserError(
             f"cannot use the device {device!r} ({first_line(error)}); give cpu, or a device that this machine has"
         ) from None
-    _require_dupmae(name)
+    folder = where(name)
+    _require_dupmae(folder)
     try:
         with quiet_transformers():
-            model = DupMAEModel.from_pretrained(name, dtype=torch.float32).eval()
+            model = DupMAEModel.from_pretrained(folder, dtype=torch.float32).eval()
         _ = model.tokenizer
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"cannot load the DupMAE model {name!r}: {first_line(error)}") from None
-    identity = ModelIdentity.of(model)
+    identity = replace(ModelIdentity.of(model), name=name)
     return LoadedModel(model.to(device=target, dtype=DTYPES[dtype]), identity)
 
 
@@ -96,7 +98,7 @@ def is_dupmae_folder(name: str) -> bool:
     """Whether ``name`` is a folder that holds a DupMAE model; never raises."""
     try:
         return (
-            json.loads((Path(name) / "config.json").read_text(encoding="utf-8")).get("model_type")
+            json.loads((Path(where(name)) / "config.json").read_text(encoding="utf-8")).get("model_type")
             == DupMAEConfig.model_type
         )
     except (OSError, ValueError, AttributeError):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-from pyserini_dupmae.modeling.default import DEFAULT_MODEL
+from pyserini_dupmae.modeling.default import DEFAULT_FOLDER, DEFAULT_MODEL
 from pyserini_dupmae.modeling.equations import relevance
 from pyserini_dupmae.modeling.loading import load_model
 
@@ -15,7 +13,7 @@ DOCUMENTS = ["Recursively duplicate a whole folder tree to another place.", "The
 
 
 def test_it_is_small_and_keeps_few_terms():
-    assert sum(path.stat().st_size for path in Path(DEFAULT_MODEL).iterdir()) < 50_000_000
+    assert sum(path.stat().st_size for path in DEFAULT_FOLDER.iterdir()) < 50_000_000
     model = load_model(DEFAULT_MODEL).model
     documents = model.encode_texts(DOCUMENTS)
     queries = model.encode_texts(QUERIES, max_length=model.config.query_max_length, full_bow=True)
