@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pyserini_dupmae.modeling.loading import load_model, quiet_transformers
 from pyserini_dupmae.modeling.model import DupMAEModel
-from pyserini_dupmae.training.finetune.model import FinetuneModel, Texts
+from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.training.pair.batches import Batches, Drawn
 from pyserini_dupmae.training.pair.objective import PairSettings, pair_loss
 from pyserini_dupmae.training.pair.prepare import Prepared, load_prepared
@@ -24,6 +24,9 @@ from pyserini_dupmae.util.resume import begin
 
 RESULT = "pair.json"
 """In the output folder: the record of the run, written last."""
+
+TEXTS_AT_ONCE = 32
+"""So many texts are padded to one length."""
 
 SETTINGS, STATE = "settings.json", "state.pt"
 """In the folder of a run that goes on, ``OUTPUT.unfinished``."""
@@ -48,15 +51,15 @@ class PairOptions:
         save_minutes: how often the state of the run is kept, from which the same command goes on.
     """
 
-    steps: int = 600
+    steps: int = 1300
     frozen_steps: int = 50
     rise: int = 20
-    learning_rate: float = 3e-5
-    head_rate: float = 3e-4
+    learning_rate: float = 4e-5
+    head_rate: float = 4e-4
     bias_rate: float = 3e-3
     groups: int = 4
-    group_size: int = 4
-    passages_per_query: int = 4
+    group_size: int = 6
+    passages_per_query: int = 2
     query_length: int = 112
     passage_length: int = 128
     average: float = 0.99
@@ -128,6 +131,8 @@ class PairTrainer:
     def __init__(self, dupmae: DupMAEModel, data: Prepared, options: PairOptions, settings: PairSettings):
         self.data, self.options, self.settings = data, options, settings
         self.model = FinetuneModel(dupmae.train())
+        if options.device == "cpu":
+            dupmae.encoder.set_attn_implementation("eager")  # half as long a backward pass there as the fused one
         for module in dupmae.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0  # the teacher's scores are what is learned, a few passes over them are not too many
@@ -201,9 +206,8 @@ class PairTrainer:
         data, options = self.data, self.options
         queries = [data.queries[number] for number in drawn.queries]
         with torch.autocast(torch.device(options.device).type, torch.bfloat16, enabled=options.bf16):
-            asked = self.model.represent(self._tokenised([query.text for query in queries], options.query_length))
-            passages = [data.passages[number] for number in drawn.passages]
-            found = self.model.represent(self._tokenised(passages, options.passage_length))
+            asked = self._represented([query.text for query in queries], options.query_length)
+            found = self._represented([data.passages[number] for number in drawn.passages], options.passage_length)
         teacher = data.pair.scores(drawn.queries, drawn.passages)
         for row, query in enumerate(queries):
             bonus = self.settings.labelled_bonus if query.kind == "labelled" else self.settings.made_bonus
@@ -213,11 +217,19 @@ class PairTrainer:
         wanted, of_queries, of_passages = (torch.from_numpy(a).float().to(device) for a in (teacher, *vectors))
         return pair_loss(*asked, *found, wanted, of_queries, of_passages, self.settings)
 
-    def _tokenised(self, texts: list[str], length: int) -> Texts:
-        batch = self.model.dupmae.tokenizer(
-            texts, max_length=length, truncation=True, padding=True, return_tensors="pt"
-        ).to(self.model.dupmae.device)
-        return {name: batch[name] for name in ("input_ids", "attention_mask")}
+    def _represented(self, texts: list[str], length: int) -> tuple[Tensor, Tensor]:
+        """Both representations of ``texts``, in their order; those of like length are computed together."""
+        tokenizer = self.model.dupmae.tokenizer
+        ids = tokenizer(texts, max_length=length, truncation=True, verbose=False)["input_ids"]
+        order = sorted(range(len(texts)), key=lambda i: len(ids[i]))
+        parts = []
+        for start in range(0, len(order), TEXTS_AT_ONCE):
+            some = {"input_ids": [ids[i] for i in order[start : start + TEXTS_AT_ONCE]]}
+            batch = tokenizer.pad(some, return_tensors="pt").to(self.model.dupmae.device)
+            parts.append(self.model.represent({name: batch[name] for name in ("input_ids", "attention_mask")}))
+        back = torch.tensor(order, device=parts[0][0].device).argsort()
+        dense, mu = (torch.cat(part)[back] for part in zip(*parts, strict=True))
+        return dense, mu
 
     def _parameter_groups(self) -> list[dict]:
         """The encoder, W^O's matrices, and what is one number a term or one in all; W^cls stays as it is."""

@@ -263,6 +263,17 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(student, folder, tmp_
     assert not (tmp_path / "out.unfinished").exists()
 
 
+@torch.no_grad()
+def test_texts_keep_their_order(student, folder, monkeypatch):
+    monkeypatch.setattr("pyserini_dupmae.training.pair.train.TEXTS_AT_ONCE", 2)
+    texts = ["whales swim near coasts and tides rise", "moon", "the tides", "", "near coasts"]
+    expected = DupMAEModel.from_pretrained(student).eval().encode_texts(texts, full_bow=True)
+    trainer = PairTrainer(DupMAEModel.from_pretrained(student), load_prepared(folder), OPTIONS, PairSettings())
+    dense, mu = trainer._represented(texts, 32)
+    torch.testing.assert_close(dense, expected.cls, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mu, expected.bow, rtol=1e-4, atol=1e-5)
+
+
 def test_the_encoder_is_frozen_first(student, folder):
     model = DupMAEModel.from_pretrained(student)
     trainer = PairTrainer(model, load_prepared(folder), OPTIONS, PairSettings())
