@@ -26,7 +26,7 @@ class DupMAEConfig(PretrainedConfig):
             ``"hidden+token"``, the token's input embedding as well. The last layer of an encoder that was taught to
             embed whole texts has lost most of its tokens' identity; with the embedding the head has it back.
         activation: what is applied to the pooled logits: ``"relu"``, ``"log1p_relu"`` or ``"none"``. An impact
-            index holds positive weights only.
+            index holds positive weights only, so that in training and in search what is not positive does not count.
         pooling: what Eq. 10 reduces: ``"cls"``, the hidden state of [CLS] (the paper), or ``"mean"``, the mean over the
             text's tokens, special tokens included.
         dense_norm: ``"none"`` (the paper), or ``"l2"``: the reduced vector is brought to the length sqrt(scale), with a

@@ -94,6 +94,22 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def is_dupmae_model(name: str) -> bool:
+    """Whether ``name`` is a folder that holds a DupMAE model, or a model of the Hugging Face Hub that says it is one.
+
+    The Hub is asked only for a name of the form OWNER/MODEL that is no file or folder here; without a network, or with
+    ``HF_HUB_OFFLINE``, the answer is that of the local cache. What cannot be read is no DupMAE model; never raises.
+    """
+    if Path(where(name)).exists() or name.count("/") != 1:
+        return is_dupmae_folder(name)
+    try:
+        with quiet_transformers():
+            config, _ = DupMAEConfig.get_config_dict(name)
+    except (OSError, ValueError):
+        return False
+    return config.get("model_type") == DupMAEConfig.model_type
+
+
 def is_dupmae_folder(name: str) -> bool:
     """Whether ``name`` is a folder that holds a DupMAE model; never raises."""
     try:

@@ -107,12 +107,16 @@ class EncoderClasses(dict):
 
 
 def is_dupmae(name: Any) -> bool:
-    """Whether ``name`` is a folder with a DupMAE model, or, where there is no such file, a name that says so."""
-    from pyserini_dupmae.modeling.loading import is_dupmae_folder
+    """Whether ``name`` is a DupMAE model, a folder or one of the Hub, by what its configuration says.
+
+    An absolute path to nothing is nobody's model. Where its last part says DupMAE, the package's error is the clearer.
+    """
+    from pyserini_dupmae.modeling.loading import is_dupmae_model
 
     if not isinstance(name, str):
         return False
-    return is_dupmae_folder(name) or (ENCODER_CLASS in name.lower() and not Path(name).exists())
+    path = Path(name)
+    return is_dupmae_model(name) or (ENCODER_CLASS in path.name.lower() and path.is_absolute() and not path.exists())
 
 
 def _encoder_class(name: str) -> type:

@@ -19,6 +19,7 @@ from transformers import BertConfig, BertModel
 from pyserini_dupmae import DupMAEDocumentEncoder, DupMAEModel, DupMAEQueryEncoder
 from pyserini_dupmae.encoders import QUERY_SCALE
 from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.plugin.patches import is_dupmae
 
 # Pyserini's commands choose by these substrings of the path; "ance" is in "balance".
@@ -141,6 +142,28 @@ def test_other_models_stay_pyserini_s(tmp_path: Path):
     vectors.write_text(json.dumps({"contents": "a", "vector": {"a": 1}}))
     encoder = LuceneImpactSearcher._init_query_encoder_from_str(str(vectors))
     assert type(encoder) is CachedDataQueryEncoder
+
+
+def in_hub_cache(cache: Path, name: str, model_type: str) -> str:
+    """Put the configuration of a model of the Hub where ``huggingface_hub`` keeps what it has fetched."""
+    folder = cache / f"models--{name.replace('/', '--')}"
+    revision = "0" * 40
+    (folder / "snapshots" / revision).mkdir(parents=True)
+    (folder / "snapshots" / revision / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(revision)
+    return name
+
+
+def test_a_name_of_the_hub_is_what_its_configuration_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert is_dupmae(in_hub_cache(tmp_path, "someone/a-model", "dupmae"))
+    assert not is_dupmae(in_hub_cache(tmp_path, "someone/dupmae-like", "bert"))
+    assert not is_dupmae("someone/dupmae-not-here")
+    assert not is_dupmae("dupmae")
+    assert is_dupmae(DEFAULT_MODEL)
+    assert not is_dupmae(None)
 
 
 def test_classes_can_be_looked_up():

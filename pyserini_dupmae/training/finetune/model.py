@@ -44,9 +44,12 @@ class FinetuneModel(nn.Module):
         return Represented(query_cls, query_mu, doc_cls, *sparsify(doc_mu, self.config.top_k))
 
     def represent(self, texts: Texts) -> tuple[Tensor, Tensor]:
-        """The reduced [CLS] (B, d') and mu (B, |V|) of texts, as `DupMAEModel.forward`, in float32."""
+        """The reduced [CLS] (B, d') and mu (B, |V|) of texts, as `DupMAEModel.forward`, in float32.
+
+        Of mu only what is positive counts, also with ``activation: none``: an index holds nothing else.
+        """
         cls, mu = self.dupmae.pooled(texts["input_ids"], texts["attention_mask"], vocabulary_max_pool)
-        return cls.float(), self.dupmae.weigh(mu.float())
+        return cls.float(), self.dupmae.weigh(mu.float()).clamp_min(0)
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,32 @@ def test_the_result_is_a_model_that_encodes(trained: dict[int, Path], corpus_fil
     command += ["encoder", "--encoder", str(trained[3])]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_workers_that_read_the_data_change_nothing(tiny_model_dir: Path, task: Task, tmp_path: Path) -> None:
+    more = ["--max_steps", 6, "--save_steps", 100]
+    for workers in (0, 2):
+        folder = tmp_path / str(workers)
+        main(task.options(3, tiny_model_dir, folder, *more, "--dataloader_num_workers", workers))
+    read, alone = weights(tmp_path / "2"), weights(tmp_path / "0")
+    assert all(torch.equal(read[name], alone[name]) for name in alone)
+    assert logged(tmp_path / "2", "loss") == logged(tmp_path / "0", "loss")
+
+
+def test_what_workers_are_given_can_be_pickled(tiny_model_dir: Path, task: Task) -> None:
+    """Where processes are not forked, the data and the collator go over as pickles."""
+    data = CombinedTrainingSet([task.load()], scored=True)
+    groups = Groups(data, EpochSampling(data, 0, 2, 3))
+    collator = GroupCollator(Tokeniser(load_model(str(tiny_model_dir)).model), with_texts=True)
+    again, collate = pickle.loads(pickle.dumps((groups, collator)))
+    keys = [3, len(groups) + 3, 17]
+    expected, found = collator([groups[key] for key in keys]), collate([again[key] for key in keys])
+    assert expected.keys() == found.keys()
+    assert found["texts"] == expected["texts"]
+    for name in ("query", "rows", "scores"):
+        assert torch.equal(found[name], expected[name])
+    for name in ("queries", "documents"):
+        assert torch.equal(found[name]["input_ids"], expected[name]["input_ids"])
 
 
 def test_the_dev_set_is_searched_and_the_best_checkpoint_is_what_is_left(

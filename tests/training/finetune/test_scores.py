@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from pyserini_dupmae.data.corpus import Document
+from pyserini_dupmae.encode.windows import encode_window, tokenise
 from pyserini_dupmae.modeling.equations import relevance, sparsify
 from pyserini_dupmae.modeling.loading import load_model
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.training.finetune.batches import Tokeniser
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Represented
 from pyserini_dupmae.training.finetune.objective import document_bags, score
@@ -68,3 +72,24 @@ def test_scores_are_those_of_search(tiny_model_dir: Path, task: Task) -> None:
         rtol=1e-5,
         atol=1e-4,
     )
+
+
+def test_without_an_activation_training_and_search_score_what_is_positive(tiny_model_dir: Path, task: Task) -> None:
+    loaded = load_model(str(tiny_model_dir))
+    model = loaded.model
+    model.config.activation = "none"
+    model.config.top_k = 700  # more than are positive
+    queries, documents = task.load().queries[:6], task.load().documents.texts(range(12))
+    tokenise_texts = Tokeniser(model)
+    with torch.no_grad():
+        batch = FinetuneModel(model)(tokenise_texts(queries, True), tokenise_texts(documents, False))
+    assert (model.encode_texts(documents).weights < 0).any()
+    encoded = QueryModel(loaded).encode(queries)
+    window = tokenise([Document(str(i), text, "", i) for i, text in enumerate(documents)], model.tokenizer, 144)
+    stored = encode_window(model, window, model.config.top_k, 12, lambda _: None)
+    for number, query in enumerate(encoded):
+        by_term = dict(zip(query.token_ids.tolist(), query.weights.tolist(), strict=True))
+        for place in range(len(documents)):
+            pairs = zip(stored.token_ids[place].tolist(), stored.weights[place].tolist(), strict=True)
+            expected = sum(by_term.get(term, 0.0) * weight for term, weight in pairs)
+            assert score(batch).ot[number, place].item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
