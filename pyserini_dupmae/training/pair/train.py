@@ -51,7 +51,7 @@ class PairOptions:
         save_minutes: how often the state of the run is kept, from which the same command goes on.
     """
 
-    steps: int = 1300
+    steps: int = 1000
     frozen_steps: int = 50
     rise: int = 20
     learning_rate: float = 4e-5
