@@ -14,9 +14,10 @@ No document passes through the model again: all that is varied is made from the 
 The first value of each option is the base, which one option at a time leaves; --full-grid takes all combinations.
 Rankings are exact for what a setting scores with. Each row of the table has the metrics, the megabytes (10^6 bytes) of
 the FAISS index and the Lucene index that this setting was searched with (not of the store; with the documents' text if
-they were encoded with it), and the time of a query, median and 95th percentile: encoded before, searched alone by one
-thread on this machine, all hits proved. The search is the one of pyserini_dupmae.search, which scans the store where
-that is faster than its indexes, as it is in a small collection.
+they were encoded with it), and the time of a query, median and 95th percentile: encoded before, searched alone by
+--threads threads on this machine, all hits proved. The search is the one of pyserini_dupmae.search, whose engine auto
+scans the store where that is faster than its indexes. With --engine scan the megabytes are those of the postings, and
+neither FAISS nor Java is needed.
 
 DIR gets a record ``SETTING.result.json`` each, which ``python -m pyserini_dupmae.report`` draws from; a setting that
 has one is not measured again. DIR/indexes may be deleted afterwards.
@@ -31,7 +32,15 @@ from typing import Any
 
 from pyserini_dupmae import api
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_device, add_encoder, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import (
+    add_device,
+    add_encoder,
+    add_engine,
+    add_threads,
+    make_parser,
+    positive_int,
+    run_command,
+)
 
 MODES = ("hybrid", "dense", "sparse")
 METRICS = ("nDCG@10", "RR@10", "R@100")
@@ -57,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
     add("--collection", metavar="NAME", help="what reports call it; default: the name of OUT")
     add_device(result, "cpu")
+    add_engine(result)
+    add_threads(result)
     add("--output-format", choices=("text", "markdown", "json"), default="text", help="of the table")
     return result
 

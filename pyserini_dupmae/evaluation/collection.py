@@ -16,6 +16,7 @@ from tqdm import tqdm
 from pyserini_dupmae.data.qrels import Qrels
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Values, mean, measure
+from pyserini_dupmae.util.machine import cores
 
 if TYPE_CHECKING:
     from pyserini_dupmae.search.fusion import Ranker
@@ -123,7 +124,7 @@ def measure_searcher(
     modes: Sequence[str] = MODES,
     remove_query: bool = False,
     batch_size: int = 32,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> dict[str, Measured]:
     """Measure a searcher by Eq. 12 and by each of its parts alone; mode -> what it gave.
 
@@ -134,7 +135,7 @@ def measure_searcher(
         searcher: opened in the mode "hybrid", or in the one mode asked for.
         topics: pairs of query id and query, as text or already encoded.
         modes: "dense" ([CLS] alone), "sparse" (bag of words alone), "hybrid" (Eq. 12).
-        threads: queries searched at a time.
+        threads: threads that search (default: one for each core that the process may use).
 
     The other arguments are those of `measure_search`.
 
@@ -153,7 +154,7 @@ def measure_searcher(
     for mode, ranker in rankers.items():
 
         def search(queries: Sequence[Any], k: int, ranker: Ranker = ranker) -> Iterable[Iterable[Hit]]:
-            return map(engines.hits, ranker.search(queries, k, threads=threads))
+            return map(engines.hits, ranker.search(queries, k, threads=threads or cores()))
 
         measured[mode] = measure_search(
             search,

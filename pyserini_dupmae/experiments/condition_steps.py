@@ -26,6 +26,7 @@ from pyserini_dupmae.experiments.planning import Names, plan_step
 from pyserini_dupmae.experiments.prepare import QRELS, TOPICS
 from pyserini_dupmae.experiments.schema import Collection, Condition, Model
 from pyserini_dupmae.experiments.steps import Step
+from pyserini_dupmae.index.postings import BLOCK
 from pyserini_dupmae.util.errors import UserError
 
 PREPARE = "reproduce.prepare"
@@ -33,12 +34,17 @@ PREPARE = "reproduce.prepare"
 
 @dataclass(frozen=True)
 class Workplace:
-    """What the user gave: the folder to work in, the folder of local collections, models by name, and a device."""
+    """What the user gave: the folder to work in, the folder of local collections, models by name, and what computes.
+
+    That is a device, an engine and a number of threads; results do not depend on the last two.
+    """
 
     output: Path
     data: Path | None = None
     models: dict[str, str] = field(default_factory=dict)
     device: str | None = None
+    engine: str = "auto"
+    threads: int | None = None
 
     def condition(self, name: str) -> Path:
         return self.output / "conditions" / name
@@ -59,9 +65,10 @@ class ConditionPlan:
 class _Steps(list[Step]):
     """Steps that are added one after another; what one writes has a name for those that follow."""
 
-    def __init__(self, device: str | None):
+    def __init__(self, place: Workplace):
         super().__init__()
-        self.names = Names(places={"device": device})
+        places = {"device": place.device, "engine": place.engine, "threads": place.threads}
+        self.names = Names(places=places)
 
     def add(self, name: str, command: str, arguments: dict[str, Any], output: Path, **more: Any) -> Path:
         """Add the step that writes ``output``; `plan_step` has the arguments, which call the output ``name``."""
@@ -83,7 +90,7 @@ class _Steps(list[Step]):
 def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace) -> ConditionPlan:
     """The steps of ``condition``. Raises `UserError` when its model is not given or its files are not there."""
     collection = catalogue.collections[condition.collection]
-    steps = _Steps(place.device)
+    steps = _Steps(place)
     _add_model(steps, catalogue.models[condition.model], condition.name, place)
 
     prepared = place.output / "collections" / collection.name
@@ -100,6 +107,7 @@ def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace)
     index = place.output / "indexes" / _variant(folder, condition.index)
     arguments: dict[str, Any] = {"embeddings": [f"${{{store}}}" for store in stores], "output": "${output}"}
     arguments |= {"to-faiss": True, "to-lucene": True, "overwrite": True}
+    arguments |= {"to-postings": True} if _needs_postings(collection, place.engine) else {}
     arguments |= {"quantization-bits": condition.index.bits, "top-k": condition.index.top_k}
     steps.add("index", "index", arguments, index, guarded=True)
     statistics = index.with_name(index.name + ".statistics.json")
@@ -119,6 +127,15 @@ def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace)
         arguments = {"run": "${run}", "qrels": "${qrels}", "metrics": metrics, "per-query": "${output}"}
         scores[name] = steps.add(f"evaluate {name}", "evaluate", arguments, home / f"scores.{name}.jsonl")
     return ConditionPlan(condition, collection, steps, index, statistics, scores)
+
+
+def _needs_postings(collection: Collection, engine: str) -> bool:
+    """Whether postings are written with the index, for the search not to write them there.
+
+    A collection that is known to be larger than a block has them whatever the engine is, so that ``auto`` may scan. The
+    others are scanned from memory.
+    """
+    return engine == "scan" if collection.documents is None else collection.documents > BLOCK
 
 
 def _variant(name: str, settings: BaseModel) -> str:
@@ -168,5 +185,6 @@ def _add_search(steps: _Steps, condition: Condition, topics: str, stores: list[s
         "output": "${output}",
     }
     arguments |= {"hits": options.hits, "mode": options.mode}
-    arguments |= {"remove-query": options.remove_query, "device": "${device}"}
+    arguments |= {"remove-query": options.remove_query}
+    arguments |= {"device": "${device}", "engine": "${engine}", "threads": "${threads}"}
     return steps.add(f"search {topics}", "search", arguments, output, reads=stores)

@@ -22,6 +22,7 @@ from pyserini_dupmae.experiments.provenance import environment
 from pyserini_dupmae.experiments.schema import AnyCondition, MeanCondition
 from pyserini_dupmae.experiments.steps import Outcome, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.util.digests import combined
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open, write_json
@@ -83,6 +84,8 @@ def reproduce(
     data: str | PathLike[str] | None = None,
     output: str | PathLike[str] = "reproduction",
     device: str | None = None,
+    engine: str = "auto",
+    threads: int | None = None,
     show_commands: bool = False,
     dry_run: bool = False,
     report: str | PathLike[str] | None = None,
@@ -96,6 +99,8 @@ def reproduce(
         data: the folder with local collections in their official files; without it they come from ir_datasets.
         output: the folder to work in.
         device: where the model runs, ``"cpu"``, ``"cuda:1"``; default: CUDA if there is one.
+        engine: how documents are found, as in `search`. A collection that is known to be large gets postings.
+        threads: threads that search (default: one for each core that the process may use).
         show_commands: print the command of every step first.
         dry_run: run nothing; models that are not given are shown by their names.
         report: a file, ``.json`` or ``.md``, that gets all numbers.
@@ -119,9 +124,10 @@ def reproduce(
             raise UserError(f"--model {name}={model}: no condition names {name!r}, but {names}")
     if dry_run:
         given = {name: name for name, model in catalogue.models.items() if model.package is None} | given
+    require_engine(engine)
     if report and Path(report).suffix not in REPORT_FORMATS:
         raise UserError(f"--output-report {report}: the name must end in {' or '.join(REPORT_FORMATS)}")
-    place = Workplace(Path(output), None if data is None else Path(data), given, device)
+    place = Workplace(Path(output), None if data is None else Path(data), given, device, engine, threads)
     plans = _plan_all(catalogue, chosen, place, show_commands, show_commands or dry_run)
     if dry_run:
         return Reproduction(place.output, (), 0.0)

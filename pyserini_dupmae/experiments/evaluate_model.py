@@ -31,6 +31,8 @@ def evaluate_model(
     name: str | None = None,
     hits: int = 100,
     device: str | None = None,
+    engine: str = "auto",
+    threads: int | None = None,
 ) -> list[ConditionResult]:
     """Measure a model on collections. Interrupted, the same call goes on.
 
@@ -43,6 +45,8 @@ def evaluate_model(
         name: what the results call the model (default: the name of its folder).
         hits: documents a query.
         device: where the model runs (default: for documents a GPU if there is one, for queries the CPU).
+        engine: how documents are found, as in `search`.
+        threads: threads that search (default: one for each core that the process may use).
 
     Raises:
         UserError: a collection or model that cannot be read, or two collections of one name.
@@ -62,9 +66,10 @@ def evaluate_model(
         print(encode(corpus, ir_dataset=dataset, output=folder, encoder=encoder, device=device, resume=True))
     results = []
     for collection, of_collection, folder in zip(collections, names, folders, strict=True):
-        results += _measure(
-            collection, of_collection, folder, encoder, name or Path(encoder).name, output, hits, device
-        )
+        with DupMAESearcher(folder, QueryModel.load(encoder, device or "cpu"), engine=engine) as searcher:
+            results += _measure(
+                searcher, collection, of_collection, name or Path(encoder).name, output, hits=hits, threads=threads
+            )
     return results
 
 
@@ -76,20 +81,19 @@ def _name(collection: JudgedCollection) -> str:
 
 
 def _measure(
+    searcher: DupMAESearcher,
     collection: JudgedCollection,
     called: str,
-    index: Path,
-    encoder: str,
     model: str,
     output: Path,
+    *,
     hits: int,
-    device: str | None,
+    threads: int | None,
 ) -> list[ConditionResult]:
     prepared = output / "topics" / called
     write_topic_set(str(collection.topics or collection.qrels), str(collection.qrels), prepared, judged_only=True)
     topics, qrels = read_topics(prepared / TOPICS), read_qrels(prepared / QRELS)
-    with DupMAESearcher(index, QueryModel.load(encoder, device or "cpu")) as searcher:
-        found = measure_searcher(searcher, topics, qrels, metrics=METRICS, hits=hits, modes=MODES)
+    found = measure_searcher(searcher, topics, qrels, metrics=METRICS, hits=hits, modes=MODES, threads=threads)
     results = []
     for mode, measured in found.items():
         _write_run(measured.run, output / "search" / f"{called}.{mode}.txt")

@@ -23,11 +23,12 @@ from pyserini_dupmae.experiments.sweep_indexes import SweepIndexes
 from pyserini_dupmae.experiments.sweep_settings import FACTORS, Setting, default_values, grid, require_possible
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
-from pyserini_dupmae.search.engines import Hit
+from pyserini_dupmae.search.engines import Hit, require_engine
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.digests import combined, digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.machine import cores
 from pyserini_dupmae.util.resume import begin, begun_with
 
 WARM_UP = 32
@@ -93,6 +94,8 @@ def sweep(
     hits: int = 1000,
     collection: str | None = None,
     device: str = "cpu",
+    engine: str = "auto",
+    threads: int | None = None,
 ) -> SweepResult:
     """Measure what d', k, the bits of a weight and the terms of a query cost and bring, from one encoding.
 
@@ -122,9 +125,13 @@ def sweep(
         hits: documents a query.
         collection: what reports call it; default: the name of the first folder.
         device: where the queries are encoded.
+        engine: how documents are found, as in `search`. With ``"scan"`` postings are built, which takes neither FAISS
+            nor Java.
+        threads: threads that search (default: one for each core that the process may use).
 
     Returns:
-        For each setting metrics, bytes of its indexes and milliseconds a query, by one thread, without encoding it.
+        For each setting metrics, bytes of its indexes and milliseconds a query, which is searched alone, without
+        encoding it.
 
     Raises:
         UserError: a value that cannot be had from the encoding, an unknown metric, a model that did not encode the
@@ -143,13 +150,15 @@ def sweep(
     model = QueryModel.load(name, device)
     model.identity.require(store.model, str(folders[0]))
     called = collection or folders[0].resolve().name
-    inputs = {
+    inputs: dict[str, Any] = {
         "store": [combined(digest(folder)) for folder in store.folders],
         "topics": _hash([list(topic) for topic in judged]),
         "qrels": _hash(judgements),
         "metrics": list(metrics),
         "hits": hits,
         "collection": called,
+        "engine": require_engine(engine),
+        "threads": threads or cores(),
     }
     _begin(output, inputs)
     task = _Task(
@@ -160,15 +169,16 @@ def sweep(
         collection=called,
         topics=Path(topics).stem if Path(topics).exists() else str(topics),
         model=Path(name).name,
+        threads=inputs["threads"],
     )
-    indexes = SweepIndexes(store, output / "indexes")
+    indexes = SweepIndexes(store, output / "indexes", engine)
     settings = grid(modes, values, full_grid)
     return SweepResult(output, tuple(settings), tuple(_finished(one, indexes, task, output) for one in settings))
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What every setting is measured on: encoded queries by id, judgements, metrics, hits, and the names of all."""
+    """What every setting is measured on: encoded queries by id, judgements, metrics, hits, names, number of threads."""
 
     queries: Sequence[tuple[str, EncodedQuery]]
     qrels: Qrels
@@ -177,6 +187,7 @@ class _Task:
     collection: str
     topics: str
     model: str
+    threads: int
 
 
 def _finished(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path) -> ConditionResult:
@@ -192,13 +203,13 @@ def _finished(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path
 
 
 def _measure(setting: Setting, indexes: SweepIndexes, task: _Task) -> ConditionResult:
-    """Search every query on its own, by one thread, with every hit proved; the record of it."""
+    """Search every query on its own, with every hit proved; the record of it."""
     queries = [(qid, indexes.query(query, setting)) for qid, query in task.queries]
     with indexes.open(setting) as searchable:
-        ranker = searchable.engines.ranker()
+        ranker = searchable.engines.ranker(setting.mode)
 
         def search(batch: Sequence[EncodedQuery], hits: int) -> Iterable[list[Hit]]:
-            return map(searchable.engines.hits, ranker.search(batch, hits))
+            return map(searchable.engines.hits, ranker.search(batch, hits, threads=task.threads))
 
         found = measure_search(
             search,

@@ -12,13 +12,16 @@ import numpy as np
 from pyserini_dupmae.experiments.sweep_settings import Setting
 from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
+from pyserini_dupmae.index.postings import FILES
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
-from pyserini_dupmae.search.engines import Engines
+from pyserini_dupmae.search.engines import MODES, Choice, Engines, choose
 from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever, read_faiss
+from pyserini_dupmae.search.index_folder import IndexFolder
 from pyserini_dupmae.store import ForwardStore, StoreInfo, write_shard
 from pyserini_dupmae.util.files import atomic_open, atomic_path
+from pyserini_dupmae.util.log import logger
 
 CANDIDATE_BITS = 8
 """Bits of the impact index that gives the candidates where scores are exact."""
@@ -33,20 +36,43 @@ class Searchable:
 
 
 class SweepIndexes:
-    """What has been built below ``folder`` from ``store``; anything that is missing is built when it is needed."""
+    """What has been built below ``folder`` from ``store``; anything that is missing is built when it is needed.
 
-    def __init__(self, store: ForwardStore, folder: Path):
-        self.store, self.folder = store, folder
+    With the ``engine`` "scan" these are postings, with another one FAISS and Lucene indexes.
+    """
+
+    def __init__(self, store: ForwardStore, folder: Path, engine: str = "auto"):
+        self.store, self.folder, self.engine = store, folder, engine
+        self._choice = choose(store, None) if engine == "auto" else Choice(engine, "as asked for")
+        if self._choice.engine == "lists" and engine == "auto":
+            self._choice = Choice("lists", f"candidates among {len(store)} documents; --engine scan builds postings")
+        logger.info("%s", self._choice)
 
     @contextmanager
     def open(self, setting: Setting) -> Iterator[Searchable]:
         """Open the indexes of ``setting``. Raises `UserError` when FAISS, Pyserini or Java is missing."""
         store = self._reduced(setting)
-        dense = sparse = None
-        size = 0
+        searchable = self._scanned(setting, store) if self.engine == "scan" else self._listed(setting, store)
+        try:
+            yield searchable
+        finally:
+            searchable.engines.close()
+
+    def _scanned(self, setting: Setting, store: ForwardStore) -> Searchable:
+        output = self.folder / f"d{store.model.cls_dim}-k{setting.top_k or 1}-b{setting.bits or 0}"
+        if not (output / "postings").exists():
+            folders = [folder.parent for folder in store.folders]
+            index(folders, to="postings", output=output, top_k=setting.top_k or 1)
+        written = IndexFolder.read(output / "postings", "postings")
+        read = [written.folder / name for part in MODES[setting.mode] for name in FILES[part]]
+        engines = Engines(ExactScorer(store, setting.top_k), output, self._choice, written)
+        return Searchable(engines, sum(file.stat().st_size for file in read))
+
+    def _listed(self, setting: Setting, store: ForwardStore) -> Searchable:
+        engines, size = Engines(ExactScorer(store, setting.top_k), self.folder, self._choice), 0
         if setting.cls_dim is not None:
             faiss = self._faiss(setting.cls_dim, store)
-            dense = FaissRetriever(read_faiss(faiss))
+            engines.dense = FaissRetriever(read_faiss(faiss))
             size += (faiss / "index").stat().st_size
         if setting.top_k is not None:
             from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
@@ -54,13 +80,9 @@ class SweepIndexes:
             lucene = self._lucene(setting.top_k, setting.bits or CANDIDATE_BITS)
             scale = IndexInfo.read(lucene).scale
             assert scale is not None, "every Lucene index says its scale"
-            sparse = LuceneRetriever(lucene, self.store.terms, scale, store.docids)
+            engines.sparse = LuceneRetriever(lucene, self.store.terms, scale, store.docids)
             size += sum(file.stat().st_size for file in lucene.iterdir() if file.name != INFO_JSON)
-        engines = Engines(dense, sparse, ExactScorer(store, setting.top_k), store.model, self.folder)
-        try:
-            yield Searchable(engines, size)
-        finally:
-            engines.close()
+        return Searchable(engines, size)
 
     def query(self, query: EncodedQuery, setting: Setting) -> EncodedQuery:
         """``query`` as the setting takes it: [CLS] projected as the documents' is, and the largest entries of mu."""

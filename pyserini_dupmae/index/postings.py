@@ -38,6 +38,8 @@ _FILES: dict[str, Any] = {
     "cls": np.dtype("<u2"),
 }
 _NAMES = {"starts": "starts.i64", "rows": "rows.u16", "weights": "weights.bf16", "cls": "cls.bf16"}
+FILES = {"dense": (_NAMES["cls"],), "sparse": (_NAMES["starts"], _NAMES["rows"], _NAMES["weights"])}
+"""Part of Eq. 12 -> the files that a scan by it reads."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pyserini_dupmae.util import log
 from pyserini_dupmae.util.errors import UserError
 
 CERTIFIED = 100
-"""How many hits of a query are proved, from the top. To prove all of a thousand can mean to score every document."""
+"""How many hits of a query lists have to prove, from the top: all of a thousand can mean to score every document."""
 
 
 def require_model(query_encoder: Any, index_dir: str) -> None:
@@ -95,7 +95,8 @@ class ExactHybridSearcher(_AnyBase):
         elif isinstance(self._engines, UserError):
             obstacle = str(self._engines)
         else:
-            self._say(f"scores are Eq. 12 exactly, and the first {CERTIFIED} hits of each query are proved")
+            proved = "all hits" if self._engines.choice.engine == "scan" else f"the first {CERTIFIED} hits"
+            self._say(f"scores are Eq. 12 exactly, and {proved} of each query are proved; {self._engines.choice}")
             return self._engines
         self._say(f"scores are Pyserini's approximate fusion, not Eq. 12: {obstacle}")
         return None
@@ -129,7 +130,7 @@ def _open(dense_searcher: Any, sparse_searcher: Any) -> Engines:
         scale = IndexInfo.read(sparse_searcher.index_dir).scale
         nearest = f"; --alpha {scale / QUERY_SCALE:.3g} comes nearest" if scale else ""
         raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat{nearest}")
-    return open_engines(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index)
+    return open_engines(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index, engine="auto")
 
 
 def _runs_as_command() -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from pyserini_dupmae.experiments.catalogue import read_catalogue
 from pyserini_dupmae.experiments.conditions import reproduce
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_device, key_values, make_parser, run_command
+from pyserini_dupmae.util.command import add_device, add_engine, add_threads, key_values, make_parser, run_command
 
 FAILED_STATUS = 1
 
@@ -38,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR", help="local collections in their official formats")
     add("--output", type=Path, default=Path("reproduction"), metavar="DIR", help="folder to work in")
     add_device(result)
+    add_engine(result)
+    add_threads(result)
     add("--display-commands", action="store_true", help="show the command of every step")
     add("--dry-run", action="store_true", help="run nothing; models that are not given are shown by their names")
     add("--output-report", type=Path, metavar="FILE", help="write all numbers to FILE.json or FILE.md")
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         data=options.data,
         output=options.output,
         device=options.device,
+        engine=options.engine,
+        threads=options.threads,
         show_commands=options.display_commands,
         dry_run=options.dry_run,
         report=options.output_report,

@@ -17,6 +17,7 @@ from pyserini_dupmae.util.command import (
     add_device,
     add_dtype,
     add_encoder,
+    add_engine,
     add_threads,
     make_parser,
     positive_int,
@@ -35,12 +36,7 @@ def parser() -> argparse.ArgumentParser:
     add("--output-format", choices=("trec", "msmarco"), default="trec", help="form of the run")
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
     add("--mode", choices=("dense", "sparse", "hybrid"), default="hybrid", help="both parts of Eq. 12, or one alone")
-    add(
-        "--engine",
-        choices=("auto", "scan", "lists"),
-        default="auto",
-        help="score every document, or take the best of both indexes' lists; the run is the same",
-    )
+    add_engine(result)
     add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--max-depth", type=positive_int, metavar="N", help="longest list to ask an index for (default: any)")
     add("--remove-query", action="store_true", help="leave out the document that has the query's own id")

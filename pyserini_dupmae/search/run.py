@@ -76,7 +76,7 @@ def search(
     max_depth: int | None = None,
     remove_query: bool = False,
     batch_size: int = 32,
-    threads: int = 1,
+    threads: int | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     output_format: str = "trec",
@@ -106,7 +106,7 @@ def search(
         max_depth: the longest list to ask an index for (default: any); what stays unproved is said.
         remove_query: leave out the document that has the query's own id.
         batch_size: queries taken together.
-        threads: queries searched at a time.
+        threads: threads that search (default: one for each core that the process may use).
         device: where the queries are encoded.
         dtype: what the model computes in: ``float32``, ``bfloat16`` or ``float16``.
         engine: ``"scan"``, which scores every document and needs neither FAISS nor Java, ``"lists"``, or ``"auto"``.

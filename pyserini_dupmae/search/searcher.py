@@ -12,6 +12,7 @@ from pyserini_dupmae.search.engines import Hit, open_collection
 from pyserini_dupmae.search.fusion import Ranking
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.machine import cores
 
 
 class DupMAESearcher:
@@ -56,7 +57,7 @@ class DupMAESearcher:
         self.certify, self.max_depth = certify, max_depth
         self.engines = open_collection(index, mode, engine)
         self.encoder = encoder if isinstance(encoder, QueryModel) else QueryModel.load(str(encoder or DEFAULT_MODEL))
-        self.encoder.identity.require(self.engines.model, str(index))
+        self.encoder.identity.require(self.engines.exact.store.model, str(index))
         self.num_docs = len(self.engines.exact.docids)
         self.mode = mode
         self._ranker = self.engines.ranker(mode)
@@ -66,19 +67,22 @@ class DupMAESearcher:
         return self.batch_search([query], ["query"], k)["query"]
 
     def batch_search(
-        self, queries: Sequence[str | EncodedQuery], qids: Sequence[str], k: int = 10, threads: int = 1
+        self, queries: Sequence[str | EncodedQuery], qids: Sequence[str], k: int = 10, threads: int | None = None
     ) -> dict[str, list[Hit]]:
-        """The k best documents for each query, by query id. What is not proved is logged as a warning."""
+        """The k best documents for each query, by query id. What is not proved is logged as a warning.
+
+        ``threads`` search; by default one for each core that the process may use. No ranking depends on them.
+        """
         rankings = self.rank(queries, k, threads)
         unproved = sum(not ranking.proved for ranking in rankings)
         if unproved:
             logger.warning("the ranking of %d of %d queries is not proved", unproved, len(rankings))
         return {qid: self.engines.hits(ranking) for qid, ranking in zip(qids, rankings, strict=True)}
 
-    def rank(self, queries: Sequence[str | EncodedQuery], k: int, threads: int = 1) -> list[Ranking]:
+    def rank(self, queries: Sequence[str | EncodedQuery], k: int, threads: int | None = None) -> list[Ranking]:
         """What `batch_search` is made from: rows, scores, whether they are proved, and how deep the search went."""
         certify = k if self.certify is None else min(self.certify, k)
-        return self._ranker.search(self.encode(queries), k, certify, self.max_depth, threads)
+        return self._ranker.search(self.encode(queries), k, certify, self.max_depth, threads or cores())
 
     def encode(self, queries: Sequence[str | EncodedQuery]) -> list[EncodedQuery]:
         """The queries, with those that are text encoded."""

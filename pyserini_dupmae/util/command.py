@@ -16,6 +16,7 @@ from typing import Any
 from pyserini_dupmae.util.errors import UserError, fail
 
 DTYPES = ("float32", "bfloat16", "float16")
+ENGINES = ("auto", "scan", "lists")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -144,9 +145,21 @@ def add_batch_size(parser: Any, of: str, default: int | None, help_default: str 
     )
 
 
-def add_threads(parser: Any, default: int = 1) -> None:
-    """``--threads``: threads that search."""
-    parser.add_argument("--threads", type=positive_int, default=default, metavar="N", help="threads that search")
+def add_threads(parser: Any) -> None:
+    """``--threads``: threads that search; None is one for each core that the process may use."""
+    parser.add_argument(
+        "--threads", type=positive_int, metavar="N", help="threads that search (default: one a core); no result changes"
+    )
+
+
+def add_engine(parser: Any) -> None:
+    """``--engine``: how documents are found."""
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="scan scores every document, lists takes the best of both indexes, auto chooses; no result changes",
+    )
 
 
 def add_overwrite(parser: Any) -> None:

@@ -84,6 +84,15 @@ def test_a_searcher_equals_the_search_command_in_every_mode(
     assert len({tuple(of_mode.values["R@100"].values()) for of_mode in measured.values()}) == 3
 
 
+def test_engine_and_threads_change_no_run(encoded, tiny_model_dir, topics, judged):
+    runs = []
+    for engine, threads in (("scan", 1), ("scan", 3), ("lists", None)):
+        with DupMAESearcher(encoded, tiny_model_dir, engine=engine) as searcher:
+            found = measure_searcher(searcher, topics, judged, metrics=["R@100"], hits=40, threads=threads)
+        runs.append({mode: measured.run.scores for mode, measured in found.items()})
+    assert runs[0] == runs[1] == runs[2]
+
+
 def test_modes_that_cannot_be_searched(encoded, tiny_model_dir, topics, judged):
     searcher = DupMAESearcher(encoded, tiny_model_dir, mode="dense", engine="lists")
     with pytest.raises(UserError, match="unknown mode 'cls'"):

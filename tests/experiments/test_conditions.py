@@ -252,7 +252,25 @@ def test_a_model_that_is_not_given(reproduce: Command, tiny: list[str], tmp_path
     )
     assert status == 0
     assert "--encoder tiny " in printed
+    assert "--engine auto" in printed
+    assert "--to-postings" not in printed
     assert not list(tmp_path.iterdir())
+
+
+def test_engine_and_threads_go_to_the_search_and_postings_to_the_index(
+    reproduce: Command, tiny: list[str], tmp_path: Path
+) -> None:
+    shown = [*tiny, "--condition", "tiny", "--output", tmp_path, "--dry-run", "--display-commands"]
+    status, printed = reproduce(*shown, "--engine", "scan", "--threads", "3")
+    assert status == 0
+    (index,) = [line for line in printed.splitlines() if "pyserini_dupmae.index" in line]
+    assert "--to-postings" in index
+    (search,) = [line for line in printed.splitlines() if "pyserini_dupmae.search" in line]
+    assert "--engine scan --threads 3" in search
+    msmarco = ["--condition", "msmarco-v1-passage.stage2", "--data", tmp_path, "--output", tmp_path / "work"]
+    (tmp_path / "collection.tsv").touch()
+    _, printed = reproduce(*msmarco, "--dry-run", "--display-commands")
+    assert "--to-postings" in printed  # a collection that is known to be large
 
 
 def test_the_list_names_every_condition(reproduce: Command) -> None:

@@ -170,6 +170,26 @@ def test_what_is_finished_is_not_measured_again(swept, command_line, capsys):
     assert json.loads(printed.out)[0] == {name: value for name, value in now.items() if name != "per_query"}
 
 
+def test_a_scan_measures_the_same_without_faiss_and_lucene(command_line, tmp_path):
+    options = ["--top-k", 9, "--cls-dim", 5, "--quantization-bits", 3, "--query-terms", 7, "--hits", 30]
+    options += ["--metrics", "nDCG@10", "AP"]
+    found = {}
+    for engine, threads in (("scan", 2), ("lists", 1)):
+        output = tmp_path / engine
+        main(command_line(output, *options, "--engine", engine, "--threads", threads))
+        found[engine] = {result.mode: result for result in read_results(output)}
+    for mode, result in found["scan"].items():
+        assert result.per_query == found["lists"][mode].per_query
+    written = list((tmp_path / "scan" / "indexes").rglob("*"))
+    assert not [path for path in written if path.name in ("faiss", "lucene")]
+    documents = found["scan"]["dense"].index.documents
+    assert found["scan"]["dense"].index.bytes == documents * 5 * 2
+    sparse, hybrid = (found["scan"][mode].index.bytes for mode in ("sparse", "hybrid"))
+    assert hybrid == sparse + documents * 5 * 2
+    with pytest.raises(UserError, match="was begun with engine 'scan', not 'auto'"):
+        main(command_line(tmp_path / "scan", *options))
+
+
 @pytest.mark.slow
 def test_other_inputs_do_not_mix(swept, command_line, qrels_file, tmp_path):
     output, _ = swept

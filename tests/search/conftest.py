@@ -44,9 +44,7 @@ def queries(query_model: QueryModel, topics: list[tuple[str, str]]) -> list[Enco
 
 @pytest.fixture(scope="session")
 def opened(encoded: Path) -> Engines:
-    engines = open_engines(encoded / "faiss", encoded / "lucene")
-    engines.engine = "lists"
-    return engines
+    return open_engines(encoded / "faiss", encoded / "lucene")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -146,22 +147,30 @@ def test_a_small_collection_is_scanned_and_a_large_one_by_lists_until_there_are_
 ):
     caplog.set_level("INFO", "pyserini_dupmae")
     small = open_collection(output)
-    assert (small.engine, small.dense, small.sparse) == ("scan", None, None)
+    assert (small.choice.engine, small.dense, small.sparse) == ("scan", None, None)
     expected = rows(small, queries)
     for module in (engines_module, postings_module):
         monkeypatch.setattr(module, "BLOCK", 50)
     large = open_collection(output)
-    assert large.engine == "lists"
+    assert large.choice.engine == "lists"
     assert large.dense is not None
     assert rows(large, queries) == expected
     index(output, to=["postings"])
     with_postings = open_collection(output)
-    assert with_postings.engine == "scan"
+    assert with_postings.choice.engine == "scan"
     assert rows(with_postings, queries) == expected
     monkeypatch.setattr(engines_module, "SHARE_OF_MEMORY", 0.0)
-    assert open_collection(output).engine == "lists"
-    assert open_collection(output, engine="scan").engine == "scan"
-    assert "engine lists: FAISS and Lucene give candidates among" in caplog.text
+    assert open_collection(output).choice.engine == "lists"
+    assert open_collection(output, engine="scan").choice.engine == "scan"
+    said = [record.message for record in caplog.records if record.message.startswith("engine ")]
+    assert [line.partition(": ")[0] for line in said] == [
+        f"engine {name}" for name in "scan lists scan lists scan".split()
+    ]
+    assert said[0] == "engine scan: all 301 documents are scored, from memory"
+    assert "needs python -m pyserini_dupmae.index --embeddings" in said[1]
+    assert re.search(r"all 301 documents are scored \(.* GB of postings, .* GB of memory\)", said[2])
+    assert "too many to scan" in said[3]
+    assert said[4].endswith("all 301 documents are scored, as asked for")
 
 
 def test_a_scan_writes_the_postings_that_it_lacks_once(output, queries, monkeypatch):
@@ -180,7 +189,7 @@ def test_postings_of_fewer_weights_than_lucene_has_are_not_used(output, queries,
         monkeypatch.setattr(module, "BLOCK", 50)
     expected = rows(open_collection(output, engine="lists"), queries)
     index(output, to=["postings"], top_k=5)
-    assert open_collection(output).engine == "lists"
+    assert open_collection(output).choice.engine == "lists"
     assert rows(open_collection(output, engine="scan"), queries) == expected
     assert IndexInfo.read(output / "postings").top_k > 5
 
@@ -190,6 +199,31 @@ def test_a_scan_takes_the_weights_that_lucene_has(output, queries, monkeypatch):
     assert rows(open_collection(output, engine="scan"), queries) == rows(
         open_collection(output, engine="lists"), queries
     )
+
+
+def test_postings_alone_say_how_many_weights_count(output, queries, tmp_path):
+    index(output, to=["postings"], output=tmp_path / "alone", top_k=7)
+    index(output, to=["lucene", "faiss"], top_k=7, overwrite=True)
+    expected = rows(open_collection(output, engine="lists"), queries)
+    assert rows(open_collection(tmp_path / "alone"), queries) == expected
+
+
+@pytest.mark.parametrize("changes", [{"collection": "0" * 64}, {"documents": 7}, {"model": "another"}])
+def test_lists_do_not_take_postings_of_another_collection(changes, output, queries):
+    index(output, to=["postings"])
+    expected = rows(open_collection(output, engine="lists"), queries)
+    if "model" in changes:
+        changes = {"model": replace(IndexInfo.read(output / "postings").model, fingerprint="another")}
+    rewrite(output / "postings", **changes)
+    opened = open_collection(output, engine="lists")
+    assert opened.written is None
+    assert rows(opened, queries) == expected
+
+
+def test_folders_of_indexes_are_scanned_without_being_opened(encoded, queries):
+    scanned = open_engines(encoded / "faiss", encoded / "lucene", engine="auto")
+    assert (scanned.choice.engine, scanned.dense, scanned.sparse) == ("scan", None, None)
+    assert rows(scanned, queries) == rows(open_engines(encoded / "faiss", encoded / "lucene"), queries)
 
 
 def test_indexes_of_different_collections_are_refused_by_a_scan_too(output):

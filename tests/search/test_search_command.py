@@ -120,7 +120,7 @@ def test_a_store_alone_is_searched_without_pyserini_faiss_and_java(required, enc
     command = [sys.executable, "-c", program, "--index", str(tmp_path / "out"), "--output", str(runs[0]), *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    assert "engine scan: every one of" in finished.stderr
+    assert "engine scan: all 301 documents are scored, from memory" in finished.stderr
     listed = search("--index", encoded, "--output", runs[1], "--engine", "lists", *arguments)
     assert "engine lists: " in listed.stderr
     assert runs[0].read_bytes() == runs[1].read_bytes()

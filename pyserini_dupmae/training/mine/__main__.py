@@ -11,14 +11,21 @@ After an interruption the same command goes on where it was.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
 from pyserini_dupmae.training.mine.run import mine
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_batch_size, add_dtype, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import (
+    add_batch_size,
+    add_dtype,
+    add_engine,
+    add_threads,
+    make_parser,
+    positive_int,
+    run_command,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,13 +51,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
     add_batch_size(made, "queries", 64)
-    add(
-        "--threads",
-        type=positive_int,
-        default=os.cpu_count(),
-        metavar="N",
-        help="queries searched at a time (default: one a core)",
-    )
+    add_engine(made)
+    add_threads(made)
     add("--device", default="cpu", help="where queries are encoded")
     add_dtype(made)
     add("--overwrite", action="store_true", help="replace the output if it exists, and parts of other settings")

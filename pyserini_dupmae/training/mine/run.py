@@ -71,6 +71,7 @@ def mine(
     threads: int | None = None,
     device: str = "cpu",
     dtype: str = "float32",
+    engine: str = "auto",
     overwrite: bool = False,
 ) -> MiningResult:
     """Mine hard negatives for the queries of a training set, by exact search with the current model.
@@ -97,9 +98,10 @@ def mine(
         max_score_margin: leave out a hit that the teacher scores above the query's lowest positive minus this.
         cache: where prepared data is kept (default: in the user's cache folder).
         batch_size: queries taken together.
-        threads: queries searched at a time (default: one a core).
+        threads: threads that search (default: one for each core that the process may use).
         device: where queries are encoded.
         dtype: what they are encoded in: ``float32``, ``bfloat16`` or ``float16``.
+        engine: how hits are found: ``scan``, ``lists`` or ``auto``, as in `search`. No negative depends on it.
         overwrite: replace the output if it exists, and what was begun with other settings.
 
     Raises:
@@ -117,7 +119,7 @@ def mine(
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
     model = QueryModel.load(str(encoder), device, dtype)
-    searcher = DupMAESearcher(str(index), model, mode=mode)
+    searcher = DupMAESearcher(str(index), model, mode=mode, engine=engine)
     training_set = load_training_set(data, cache)
     rows = _rows_of_index(searcher, training_set, str(index))
     score_filter = None
@@ -125,7 +127,7 @@ def mine(
         score_filter = ScoreFilter(load_training_set(data, cache, negatives, scores), max_score_margin)
     selection = Selection(training_set, text_hashes(training_set.documents), skip, score_filter)
     chosen = _sample(len(training_set.queries), queries, seed)
-    miner = _Miner(searcher, training_set, selection, rows, chosen, depth, batch_size, threads or os.cpu_count() or 1)
+    miner = _Miner(searcher, training_set, selection, rows, chosen, depth, batch_size, threads)
     scored = score_filter.scored if score_filter else None
     filtered_by = (scored.positive_scores, scored.negatives, scored.negative_scores) if scored else ()
     decides = {
@@ -188,7 +190,7 @@ class _Miner:
     queries: np.ndarray
     depth: int
     batch_size: int
-    threads: int
+    threads: int | None
     unproved: int = field(default=0, init=False)
 
     def entries(self, part: range) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from pyserini_dupmae.data.judged_collection import SOURCE_HELP
 from pyserini_dupmae.experiments.evaluate_model import evaluate_model
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import add_engine, add_threads, make_parser, positive_int, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +30,8 @@ def parser() -> argparse.ArgumentParser:
     add("--name", help="what the results call the model (default: its folder's name)")
     add("--hits", type=positive_int, default=100, metavar="N", help="documents a query")
     add("--device", help="where the model runs (default: documents on a GPU if there is one, queries on the CPU)")
+    add_engine(result)
+    add_threads(result)
     return result
 
 
@@ -45,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         name=options.name,
         hits=options.hits,
         device=options.device,
+        engine=options.engine,
+        threads=options.threads,
     )
 
 

@@ -71,6 +71,16 @@ def test_negatives_are_the_hits_in_order_without_positives_and_duplicates(
         assert all(len(negatives) < depth - len(POSITIVES[qid]) for qid, negatives in mined.items())
 
 
+def test_engine_and_threads_change_no_negative(
+    encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
+) -> None:
+    written = set()
+    for number, more in enumerate(({"engine": "scan"}, {"engine": "lists", "threads": 1}, {"threads": 3})):
+        _mine(encoded, tiny_model_dir, source, tmp_path / f"{number}.jsonl", depth=30, **more)
+        written.add((tmp_path / f"{number}.jsonl").read_bytes())
+    assert len(written) == 1
+
+
 def test_the_hardest_are_skipped(
     encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
 ) -> None:
@@ -192,9 +202,11 @@ def test_the_command_writes_what_the_function_does(
     encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
 ) -> None:
     more = ["--depth", "30", "--skip", "2", "--mode", "sparse", "--queries", "4", "--seed", "5", "--threads", "1"]
+    more += ["--engine", "scan"]
     finished = _command(encoded, tiny_model_dir, source, tmp_path / "command.jsonl.gz", *more)
     assert finished.returncode == 0, finished.stderr
     assert "negatives of 4 queries, 4 of them mined" in finished.stderr
+    assert "engine scan: all 301 documents are scored, as asked for" in finished.stderr
     options = {"depth": 30, "skip": 2, "mode": "sparse", "queries": 4, "seed": 5}
     _mine(encoded, tiny_model_dir, source, tmp_path / "function.jsonl.gz", **options)
     assert (tmp_path / "command.jsonl.gz").read_bytes() == (tmp_path / "function.jsonl.gz").read_bytes()
