@@ -110,11 +110,11 @@ def compare_seeds(
         if variant == baseline:
             others = {one: rest for (one, *where), rest in found.items() if where == [collection, mode]}
             differences += _against(collection, mode, baseline, own, others, metric, permutations)
-    result = SeedComparison(metric, baseline, scores, differences)
+    compared = SeedComparison(metric, baseline, scores, differences)
     if output is not None:
         with atomic_open(output) as stream:
-            stream.write(str(result))
-    return result
+            stream.write(str(compared))
+    return compared
 
 
 def _against(
