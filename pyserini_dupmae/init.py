@@ -11,7 +11,8 @@ starting point: the log says what the checkpoint lacks, which wants training.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from pyserini_dupmae.modeling.configuration import OT_HEADS, OT_INPUTS
 from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, OT_NORMS, POOLINGS
@@ -73,8 +74,24 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
     made.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")
     made.add_argument("--doc-max-length", type=positive_int, help="tokens of a document (default: 144)")
+    made.add_argument(
+        "--query-top-k", type=positive_int, help="entries of mu kept of a query (default: all that are positive)"
+    )
     made.add_argument("--ot-scale", type=float, default=1.0, help="logits l of W^O become OT_SCALE (l - OT_THRESHOLD)")
     made.add_argument("--ot-threshold", type=float, default=0.0, help="the threshold of --ot-scale")
+    made.add_argument(
+        "--calibrate",
+        nargs="+",
+        metavar="SOURCE",
+        help="texts, as pre-training reads them, by which both are found: few positive entries in a text's bag of words, "
+        "and as much weight for it as for the dense part",
+    )
+    made.add_argument(
+        "--query-terms", type=positive_int, metavar="N", help="positive entries of the median query (default: 64)"
+    )
+    made.add_argument(
+        "--doc-terms", type=positive_int, metavar="N", help="and of the median document (default: 256, at most top k)"
+    )
     made.add_argument("--dtype", choices=DTYPES, default="float32", help="of the file of weights")
     made.add_argument("--seed", type=int, default=0, help="of W^cls where it cuts the hidden states")
     return made
@@ -85,7 +102,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     log.show()
     options = vars(parser().parse_args(argv))
     texts = (text for source in options.pop("ot_texts") for text in read_texts(source))
-    print(init(options.pop("source"), texts=texts, **options))
+    sources = options.pop("calibrate")
+    calibrate_on = None if sources is None else _in_turn([read_texts(source) for source in sources])
+    print(init(options.pop("source"), texts=texts, calibrate_on=calibrate_on, **options))
+
+
+def _in_turn(sources: Sequence[Iterator[str]]) -> Iterator[str]:
+    """One text of each source, again and again, until all have ended."""
+    for texts in zip_longest(*sources):
+        yield from (text for text in texts if text is not None)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class EncodeResult:
         documents: how many the store holds.
         encoded: how many of them were encoded now; the others were there already.
         seconds: what encoding took, without loading the model and without the indexes.
+        terms: how many terms a document has in its bag of words, on average.
         bytes: the size of the store and of the ``indexes`` that were asked for.
         indexes: their kinds.
         next_command: what searches the collection or, where an index for that is not asked for, builds it.
@@ -44,6 +45,7 @@ class EncodeResult:
     documents: int
     encoded: int
     seconds: float
+    terms: float
     bytes: int
     indexes: tuple[str, ...]
     next_command: str
@@ -53,6 +55,7 @@ class EncodeResult:
         return (
             f"{self.documents} documents, {self.encoded} of them encoded in {self.seconds:.1f} s "
             f"({self.encoded / self.seconds:.1f} a second); {self.bytes:,} bytes in {self.folder}\n"
+            f"terms on average: {self.terms:.1f} in a document\n"
             f"{'search it with' if searchable else 'make it searchable with'}:\n{self.next_command}"
         )
 
@@ -165,7 +168,7 @@ def encode(
     if overwrite:
         target.clear()
     started = time.perf_counter()
-    encoded = encode_store(islice(documents, part.start, part.stop), len(part), loaded.model, settings, target.store)
+    written = encode_store(islice(documents, part.start, part.stop), len(part), loaded.model, settings, target.store)
     seconds = time.perf_counter() - started
     missing = target.missing_indexes()
     if missing:
@@ -174,8 +177,9 @@ def encode(
     return EncodeResult(
         folder=target.folder,
         documents=len(part),
-        encoded=encoded,
+        encoded=written.encoded,
         seconds=seconds,
+        terms=written.terms,
         bytes=target.size(),
         indexes=tuple(target.indexes),
         next_command=_next_command(target, str(encoder or DEFAULT_MODEL)),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Full, Queue
 from typing import TypeVar
 
+import numpy as np
 from tqdm import tqdm
 
 from pyserini_dupmae.data.corpus import Document
@@ -23,16 +24,21 @@ Item = TypeVar("Item")
 _POLL_SECONDS = 0.1
 
 
+@dataclass(frozen=True)
+class EncodedStore:
+    """What `encode_store` did: how many documents it ``encoded``, and the mean number of ``terms`` of all."""
+
+    encoded: int
+    terms: float
+
+
 def encode_store(
     documents: Iterable[Document], total: int, model: DupMAEModel, settings: EncodingSettings, folder: Path
-) -> int:
+) -> EncodedStore:
     """Write the store of ``documents``, ``total`` many, to ``folder``, or finish the one that is begun there.
 
     Memory: a few shards, however many documents there are. Equal documents and settings give equal bytes, interrupted
     or not.
-
-    Returns:
-        How many documents were encoded; the others were there already.
 
     Raises:
         UserError: a document is bad, the corpus is not that of the shards that are there, or the model gave NaN.
@@ -42,7 +48,7 @@ def encode_store(
     info = StoreInfo(settings.model, total, settings.top_k, 0.0, [])
     write_json(folder / info.terms_file, model.terms)
     names: list[str] = []
-    max_weight, encoded = 0.0, 0
+    max_weight, encoded, terms = 0.0, 0, 0
     with tqdm(total=total, desc="encoding", unit=" documents", mininterval=1) as progress:
         for path, window in prefetch(_windows_to_do(documents, folder, model, settings)):
             if window is None:
@@ -58,12 +64,13 @@ def encode_store(
                 weights = found.weights
                 encoded += len(window.documents)
             max_weight = max(max_weight, float(weights[:, 0].max()))
+            terms += int(np.count_nonzero(weights > 0))
             names.append(path.name)
     left = sorted({path.name for path in folder.glob("shard-*.safetensors")} - set(names))
     if left:
         raise UserError(f"the corpus has fewer documents than when {folder / left[0]} was written; use --overwrite")
     StoreInfo(settings.model, total, settings.top_k, max_weight, names).write(folder)
-    return encoded
+    return EncodedStore(encoded, terms / total)
 
 
 def _windows_to_do(

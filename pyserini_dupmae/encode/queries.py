@@ -21,15 +21,17 @@ IMPACTS = "queries.jsonl"
 
 @dataclass(frozen=True)
 class EncodedTopics:
-    """What `encode_queries` wrote: ``folder/embedding.pkl`` and ``folder/queries.jsonl``, of ``queries`` each."""
+    """What `encode_queries` wrote: ``folder/embedding.pkl`` and ``folder/queries.jsonl``, of ``queries`` each, which have
+    so many ``terms`` on average."""
 
     folder: Path
     queries: int
+    terms: float
 
     def __str__(self) -> str:
         return (
             f"{self.queries} queries in {self.folder}: --encoded-queries {self.folder} for the dense side, "
-            f"--encoder {self.folder / IMPACTS} for the sparse side"
+            f"--encoder {self.folder / IMPACTS} for the sparse side; {self.terms:.1f} terms on average"
         )
 
 
@@ -88,4 +90,4 @@ def encode_queries(
     with atomic_open(folder / IMPACTS) as stream:
         for qid, text, vector in zip(qids, texts, impacts, strict=True):
             stream.write(json.dumps({"id": qid, "contents": text, "vector": vector}, ensure_ascii=False) + "\n")
-    return EncodedTopics(folder, len(pairs))
+    return EncodedTopics(folder, len(pairs), sum(map(len, impacts)) / len(pairs))

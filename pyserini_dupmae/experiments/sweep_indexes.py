@@ -89,10 +89,7 @@ class SweepIndexes:
         axes = self._axes(setting)
         if axes is not None:
             query = replace(query, cls=query.cls @ axes)
-        if not setting.query_terms:
-            return query
-        largest = np.sort(np.argsort(-query.weights, kind="stable")[: setting.query_terms])
-        return replace(query, token_ids=query.token_ids[largest], weights=query.weights[largest])
+        return query.largest(setting.query_terms) if setting.query_terms else query
 
     def _axes(self, setting: Setting) -> np.ndarray | None:
         """What [CLS] is multiplied by, (d', r), or None when it stays as it is."""

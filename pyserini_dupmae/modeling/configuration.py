@@ -34,6 +34,7 @@ class DupMAEConfig(PretrainedConfig):
         ot_norm: ``"none"`` (the paper), or ``"sum"``: the weights of a text are multiplied by a scale and divided by a
             power of their sum, both learned, so that a long text's bag of words does not outweigh a short one's.
         sep_is_ordinary: count [SEP] as an ordinary token. [CLS] and [PAD] never are.
+        query_top_k: the entries of mu kept for a query; None: all that are positive, as in the paper.
         query_max_length, doc_max_length: tokens kept of a query and of a document, special tokens included.
         cls_token_id, sep_token_id: the tokenizer's; padding is known from the attention mask.
         vocab_limit: ids from here on have no token (a padded embedding matrix) and never enter mu.
@@ -59,6 +60,7 @@ class DupMAEConfig(PretrainedConfig):
         sep_is_ordinary: bool = False,
         query_max_length: int = 32,
         doc_max_length: int = 144,
+        query_top_k: int | None = None,
         cls_token_id: int = 101,
         sep_token_id: int = 102,
         vocab_limit: int | None = None,
@@ -86,6 +88,7 @@ class DupMAEConfig(PretrainedConfig):
         self.sep_is_ordinary = sep_is_ordinary
         self.query_max_length = self.check_length("query_max_length", query_max_length)
         self.doc_max_length = self.check_length("doc_max_length", doc_max_length)
+        self.query_top_k = None if query_top_k is None else _positive("query_top_k", query_top_k)
         self.cls_token_id = cls_token_id
         self.sep_token_id = sep_token_id
         self.vocab_limit = encoder.vocab_size if vocab_limit is None else vocab_limit

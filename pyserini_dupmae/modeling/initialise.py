@@ -15,13 +15,14 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
+from pyserini_dupmae.modeling.calibration import Calibration, calibrate, rescale
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.heads import TokenHead
 from pyserini_dupmae.modeling.lexical import document_frequencies, set_lexical_head
 from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
 from pyserini_dupmae.modeling.masked_lm import MASKED_LM_HEADS, PRETRAINING_WEIGHTS
 from pyserini_dupmae.modeling.model import NEW_DENSE_SCALE, DupMAEModel
-from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.errors import UserError, first_line, require_positive
 from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.log import logger
 
@@ -32,10 +33,11 @@ DEFAULT_CLS_DIM = 384  # the paper's
 
 @dataclass(frozen=True)
 class InitResult:
-    """The folder of a new model, and how many ``parameters`` it has."""
+    """The folder of a new model, how many ``parameters`` it has, and how its head was calibrated, if it was."""
 
     folder: Path
     parameters: int
+    calibration: Calibration | None = None
 
     def __str__(self) -> str:
         return f"{self.folder}: {self.parameters:,} parameters"
@@ -61,6 +63,10 @@ def init(
     doc_max_length: int | None = None,
     ot_scale: float = 1.0,
     ot_threshold: float = 0.0,
+    query_top_k: int | None = None,
+    calibrate_on: Iterable[str] | None = None,
+    query_terms: int | None = None,
+    doc_terms: int | None = None,
     dtype: str = "float32",
     seed: int = 0,
 ) -> InitResult:
@@ -92,6 +98,11 @@ def init(
         sep_is_ordinary: whether [SEP] counts in mu.
         query_max_length, doc_max_length: tokens of a query and of a document, special tokens included.
         ot_scale, ot_threshold: logits l of W^O become ``ot_scale * (l - ot_threshold)``.
+        query_top_k: the entries of mu kept for a query (default: all that are positive).
+        calibrate_on: texts by which both of these are found instead: the first 256 that are not empty, each a document
+            and with its first 8 words a query.
+        query_terms, doc_terms: the median of positive entries that the calibration aims at, for queries (default: 64)
+            and for documents (default: 256, at most ``top_k``).
         dtype: of the file of weights: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         seed: of W^cls where it cuts the hidden states.
 
@@ -104,6 +115,7 @@ def init(
         raise UserError(f"{folder} exists; give another --output, or --overwrite to replace it")
     if dtype not in DTYPES:
         raise UserError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
+    _require_one_way(calibrate_on is not None, (ot_scale, ot_threshold), (query_terms, doc_terms))
     model = initialise(
         str(source),
         seed,
@@ -120,8 +132,12 @@ def init(
         sep_is_ordinary=sep_is_ordinary,
         query_max_length=query_max_length,
         doc_max_length=doc_max_length,
+        query_top_k=query_top_k,
     )
-    if (ot_scale, ot_threshold) != (1.0, 0.0):
+    found = None
+    if calibrate_on is not None:
+        found = calibrate(model, calibrate_on, query_terms, doc_terms)
+    elif (ot_scale, ot_threshold) != (1.0, 0.0):
         scale_weights(model, ot_scale, ot_threshold)
     nn.Module.to(model, DTYPES[dtype])
     try:
@@ -131,7 +147,16 @@ def init(
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(f"cannot write {folder}: {error.strerror or error}; give another --output") from None
-    return InitResult(folder, sum(parameter.numel() for parameter in model.parameters()))
+    return InitResult(folder, sum(parameter.numel() for parameter in model.parameters()), found)
+
+
+def _require_one_way(calibrates: bool, shift: tuple[float, float], terms: tuple[int | None, int | None]) -> None:
+    """Raise `UserError` unless threshold and scale of the head are given, or found, or neither."""
+    require_positive(query_terms=terms[0], doc_terms=terms[1])
+    if calibrates and shift != (1.0, 0.0):
+        raise UserError("--calibrate finds what --ot-scale and --ot-threshold give; leave out one or the other")
+    if not calibrates and terms != (None, None):
+        raise UserError("--query-terms and --doc-terms are what --calibrate aims at; give texts with --calibrate")
 
 
 def initialise(
@@ -189,13 +214,9 @@ def scale_weights(model: DupMAEModel, scale: float, threshold: float) -> None:
     Raises:
         UserError: the head is one matrix, which has no bias for a threshold.
     """
-    head = model.ot_head
     if model.config.ot_head != "mlm":
         raise UserError("--ot-scale and --ot-threshold need a masked-LM head (--ot-head mlm); W^O here is one matrix")
-    with torch.no_grad():
-        head.layer_norm.weight.mul_(scale)
-        head.layer_norm.bias.mul_(scale)
-        head.output.bias.sub_(threshold).mul_(scale)
+    rescale(model.ot_head, scale, threshold)
     logger.info("W^O: logits l become %g (l - %g)", scale, threshold)
 
 

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, require_positive
+from pyserini_dupmae.util.log import logger
 
 if TYPE_CHECKING:
     from pyserini_dupmae.modeling.identity import ModelIdentity
     from pyserini_dupmae.modeling.loading import LoadedModel
 
 REMEMBERED_QUERIES = 4096
+MANY_TERMS = 1500
+"""A query of more terms takes an engine many times as long as one of a trained model."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +37,55 @@ class EncodedQuery:
         dense[self.token_ids] = self.weights
         return dense
 
+    def largest(self, k: int) -> EncodedQuery:
+        """The query with the ``k`` largest entries of mu alone; of equal ones those with the lower ids."""
+        if len(self.token_ids) <= k:
+            return self
+        kept = np.sort(np.argsort(-self.weights, kind="stable")[:k])
+        return EncodedQuery(self.cls, self.token_ids[kept], self.weights[kept])
+
 
 class QueryModel:
-    """Encodes queries with a DupMAE model, cut to the configuration's ``query_max_length``.
+    """Encodes queries with a DupMAE model.
 
     What was encoded is remembered, so that the dense and the sparse side of one search share a single pass. Negative
     entries of mu (possible with ``activation: none``) are dropped, as an impact index drops them of documents.
+
+    Args:
+        loaded: the model.
+        query_top_k: how many entries of mu a query keeps, the largest (default: the configuration's, which may be all).
+        query_max_length: tokens kept of a query (default: the configuration's).
+
+    Raises:
+        UserError: the model does not take so many tokens, or ``query_top_k`` is below 1.
     """
 
-    def __init__(self, loaded: LoadedModel):
+    def __init__(self, loaded: LoadedModel, query_top_k: int | None = None, query_max_length: int | None = None):
         self.model = loaded.model
         self.identity: ModelIdentity = loaded.identity
+        config = self.model.config
+        require_positive(query_top_k=query_top_k)
+        self.query_top_k = config.query_top_k if query_top_k is None else query_top_k
+        try:
+            self.query_max_length = config.check_length(
+                "--query-max-length", config.query_max_length if query_max_length is None else query_max_length
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
         self._memory: OrderedDict[str, EncodedQuery] = OrderedDict()
+        self._warned = False
 
     @classmethod
-    def load(cls, name: str, device: str = "cpu", dtype: str = "float32") -> QueryModel:
+    def load(
+        cls,
+        name: str,
+        device: str = "cpu",
+        dtype: str = "float32",
+        query_top_k: int | None = None,
+        query_max_length: int | None = None,
+    ) -> QueryModel:
         """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`."""
-        return _load(name, device, dtype)
+        return _load(name, device, dtype, query_top_k, query_max_length)
 
     def encode(self, texts: Sequence[str]) -> list[EncodedQuery]:
         """Encode ``texts``, in order, each by itself: among others it would round differently, and a run would depend
@@ -72,7 +107,7 @@ class QueryModel:
 
         model = self.model
         batch = model.tokenizer(
-            [text], max_length=model.config.query_max_length, truncation=True, return_tensors="pt"
+            [text], max_length=self.query_max_length, truncation=True, return_tensors="pt"
         ).to(model.device)
         input_ids, attention_mask = batch["input_ids"], batch["attention_mask"]
         cls, mu = (part[0].float() for part in model.represent(input_ids, attention_mask))
@@ -85,11 +120,34 @@ class QueryModel:
         known = model.ordinary_tokens(input_ids, attention_mask) & (input_ids != (-1 if unknown is None else unknown))
         weights = (mu.clamp_min(0) * known.any()).cpu().numpy()
         token_ids = np.flatnonzero(weights)
-        return EncodedQuery(cls.cpu().numpy(), token_ids, weights[token_ids])
+        query = EncodedQuery(cls.cpu().numpy(), token_ids, weights[token_ids])
+        if self.query_top_k is not None:
+            query = query.largest(self.query_top_k)
+        self._warn(text, len(query.token_ids))
+        return query
+
+    def _warn(self, text: str, terms: int) -> None:
+        """Say, of the first such query, that it has very many terms."""
+        if terms > MANY_TERMS and not self._warned:
+            self._warned = True
+            logger.warning(
+                "the query %r has %d terms, more than %d, which makes a search slow; an untrained head gives so many: "
+                "see init --calibrate, or keep the largest with query_top_k",
+                text,
+                terms,
+                MANY_TERMS,
+            )
 
 
 @lru_cache(maxsize=4)
-def _load(name: str, device: str, dtype: str) -> QueryModel:
+def _load(
+    name: str, device: str, dtype: str, query_top_k: int | None, query_max_length: int | None
+) -> QueryModel:
+    return QueryModel(_load_model(name, device, dtype), query_top_k, query_max_length)
+
+
+@lru_cache(maxsize=4)
+def _load_model(name: str, device: str, dtype: str) -> LoadedModel:
     from pyserini_dupmae.modeling.loading import load_model
 
-    return QueryModel(load_model(name, device, dtype))
+    return load_model(name, device, dtype)

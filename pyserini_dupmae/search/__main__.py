@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--max-depth", type=positive_int, metavar="N", help="longest list to ask an index for (default: any)")
     add("--remove-query", action="store_true", help="leave out the document that has the query's own id")
+    add("--query-top-k", type=positive_int, metavar="N", help="entries of mu kept of a query (default: the model's)")
+    add("--query-max-length", type=positive_int, metavar="N", help="tokens kept of a query (default: the model's)")
     add_batch_size(result, "queries", 32)
     add_threads(result)
     add_device(result, "cpu")

@@ -20,6 +20,7 @@ from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import atomic_open
 
 TAG = "dupmae"
+SAMPLED_DOCUMENTS = 1000
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class SearchResult:
         depths: for each query how long the lists were, or the size of the collection after a scan of it.
         batch_size: queries that were taken together.
         batch_seconds: what each batch took, encoding included.
+        query_terms: how many terms a query has in its bag of words, on average.
+        document_terms: the same of a document, in a sample.
     """
 
     path: Path
@@ -41,6 +44,8 @@ class SearchResult:
     depths: tuple[int, ...]
     batch_size: int
     batch_seconds: tuple[float, ...]
+    query_terms: float
+    document_terms: float
 
     @property
     def queries(self) -> int:
@@ -60,7 +65,8 @@ class SearchResult:
         return (
             f"top {self.certify} proved for {proved} of {self.queries} queries{unproved}\n"
             f"{self.queries / self.seconds:.1f} queries/s, encoding included; a {unit} took {times}; "
-            f"depth {np.median(self.depths):.0f} (median), {max(self.depths)} (largest)"
+            f"depth {np.median(self.depths):.0f} (median), {max(self.depths)} (largest)\n"
+            f"terms on average: {self.query_terms:.1f} in a query, {self.document_terms:.1f} in a document"
         )
 
 
@@ -81,6 +87,8 @@ def search(
     dtype: str = "float32",
     output_format: str = "trec",
     engine: str = "auto",
+    query_top_k: int | None = None,
+    query_max_length: int | None = None,
 ) -> SearchResult:
     """Search an encoded collection by Eq. 12 and write a run, which holds exact scores only.
 
@@ -110,6 +118,8 @@ def search(
         device: where the queries are encoded.
         dtype: what the model computes in: ``float32``, ``bfloat16`` or ``float16``.
         engine: ``"scan"``, which scores every document and needs neither FAISS nor Java, ``"lists"``, or ``"auto"``.
+        query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
+        query_max_length: tokens kept of a query (default: the model's).
         output_format: ``"trec"`` (``qid Q0 docid rank score tag``) or ``"msmarco"`` (``qid docid rank``).
 
     Raises:
@@ -124,9 +134,10 @@ def search(
     path = Path(output)
     if path.is_dir():
         raise UserError(f"--output {path} is a folder; name a file")
-    model = QueryModel.load(str(encoder or DEFAULT_MODEL), device, dtype)
+    model = QueryModel.load(str(encoder or DEFAULT_MODEL), device, dtype, query_top_k, query_max_length)
     proved: list[bool] = []
     depths: list[int] = []
+    terms: list[int] = []
     seconds: list[float] = []
     proved_hits = certify + remove_query
     with DupMAESearcher(index, model, mode=mode, certify=proved_hits, max_depth=max_depth, engine=engine) as searcher:
@@ -135,13 +146,33 @@ def search(
             for start in range(0, len(pairs), batch_size):
                 batch = pairs[start : start + batch_size]
                 before = time.perf_counter()
-                rankings = searcher.rank([text for _, text in batch], hits + remove_query, threads)
+                queries = searcher.encode([text for _, text in batch])
+                rankings = searcher.rank(queries, hits + remove_query, threads)
                 seconds.append(time.perf_counter() - before)
                 proved += [ranking.proved for ranking in rankings]
                 depths += [ranking.depth for ranking in rankings]
+                terms += [len(query.token_ids) for query in queries]
                 for (qid, _), ranking in zip(batch, rankings, strict=True):
                     found = searcher.engines.hits(ranking)
                     kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
                     run.writelines(run_lines(qid, kept, output_format, TAG))
                 progress.update(len(batch))
-    return SearchResult(path, certify, tuple(proved), tuple(depths), batch_size, tuple(seconds))
+        document_terms = _document_terms(searcher)
+    return SearchResult(
+        path=path,
+        certify=certify,
+        proved=tuple(proved),
+        depths=tuple(depths),
+        batch_size=batch_size,
+        batch_seconds=tuple(seconds),
+        query_terms=float(np.mean(terms)),
+        document_terms=document_terms,
+    )
+
+
+def _document_terms(searcher: DupMAESearcher) -> float:
+    """The mean number of terms of documents, of a sample that is spread over the collection."""
+    rows = np.unique(np.linspace(0, searcher.num_docs - 1, SAMPLED_DOCUMENTS, dtype=np.int64))
+    exact = searcher.engines.exact
+    _, _, weights = exact.store.gather(rows, exact.top_k)
+    return float((weights > 0).sum(axis=1).mean())

@@ -25,6 +25,9 @@ def test_it_says_what_it_did(small, tiny_model_dir, tmp_path):
     assert done.bytes == sum(len(data) for data in contents_of(tmp_path / "out").values())
     assert done.next_command == f"python -m pyserini_dupmae.index --embeddings {tmp_path}/out --to-faiss --to-lucene"
     assert str(done).startswith("6 documents, 6 of them encoded in ")
+    bags = [bag for shard in ForwardStore(tmp_path / "out" / "store").shards for bag in shard.weights.tolist()]
+    assert done.terms == pytest.approx(sum(weight > 0 for bag in bags for weight in bag) / 6)
+    assert f"\nterms on average: {done.terms:.1f} in a document\n" in str(done)
     assert ForwardStore(tmp_path / "out" / "store").content(4) == TEXTS[4]
 
 

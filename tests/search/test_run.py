@@ -19,13 +19,23 @@ def test_topics_can_be_given_as_they_are(encoded, tiny_model_dir, topics, topics
 
 
 def test_it_says_how_it_went():
-    found = SearchResult("run.txt", 10, (True, True, False), (128, 256, 128), 2, (0.5, 0.25))
+    found = SearchResult("run.txt", 10, (True, True, False), (128, 256, 128), 2, (0.5, 0.25), 12.34, 30.0)
     assert (found.queries, found.seconds) == (3, 0.75)
     assert str(found) == (
         "top 10 proved for 2 of 3 queries; NOT PROVED for 1\n"
         "4.0 queries/s, encoding included; a batch of 2 took 375.0 ms (median), 487.5 ms (95th percentile); "
-        "depth 128 (median), 256 (largest)"
+        "depth 128 (median), 256 (largest)\n"
+        "terms on average: 12.3 in a query, 30.0 in a document"
     )
+
+
+def test_terms_are_counted(encoded, tiny_model_dir, topics, queries, documents, tmp_path):
+    arguments = {"topics": topics, "encoder": tiny_model_dir, "hits": 5}
+    found = dupmae.search(encoded, output=tmp_path / "all.txt", **arguments)
+    assert found.query_terms == pytest.approx(sum(len(query.token_ids) for query in queries) / len(queries))
+    assert found.document_terms == pytest.approx((documents.mu > 0).sum() / len(documents.docids))
+    found = dupmae.search(encoded, output=tmp_path / "few.txt", query_top_k=3, query_max_length=10, **arguments)
+    assert found.query_terms == 3
 
 
 @pytest.mark.parametrize(

@@ -108,5 +108,6 @@ class DevSet:
     def _represent(
         model: FinetuneModel, tokenise: Callable[[list[str], bool], Texts], texts: list[str], queries: bool
     ) -> Iterator[tuple[Tensor, Tensor]]:
+        represent = model.represent_queries if queries else model.represent
         for start in range(0, len(texts), TEXTS_A_BATCH):
-            yield model.represent(tokenise(texts[start : start + TEXTS_A_BATCH], queries))
+            yield represent(tokenise(texts[start : start + TEXTS_A_BATCH], queries))

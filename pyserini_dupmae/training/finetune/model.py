@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from pyserini_dupmae.modeling.equations import sparsify
@@ -39,9 +40,17 @@ class FinetuneModel(nn.Module):
 
     def forward(self, queries: Texts, documents: Texts) -> Represented:
         """Represent a batch of Q queries and D documents."""
-        query_cls, query_mu = self.represent(queries)
+        query_cls, query_mu = self.represent_queries(queries)
         doc_cls, doc_mu = self.represent(documents)
         return Represented(query_cls, query_mu, doc_cls, *sparsify(doc_mu, self.config.top_k))
+
+    def represent_queries(self, texts: Texts) -> tuple[Tensor, Tensor]:
+        """`represent`, with the entries of mu that a query keeps and 0 in the place of the others."""
+        cls, mu = self.represent(texts)
+        if self.config.query_top_k is None:
+            return cls, mu
+        token_ids, weights = sparsify(mu, self.config.query_top_k)
+        return cls, torch.zeros_like(mu).scatter(1, token_ids, weights)
 
     def represent(self, texts: Texts) -> tuple[Tensor, Tensor]:
         """The reduced [CLS] (B, d') and mu (B, |V|) of texts, as `DupMAEModel.forward`, in float32.

@@ -93,3 +93,16 @@ def test_without_an_activation_training_and_search_score_what_is_positive(tiny_m
             pairs = zip(stored.token_ids[place].tolist(), stored.weights[place].tolist(), strict=True)
             expected = sum(by_term.get(term, 0.0) * weight for term, weight in pairs)
             assert score(batch).ot[number, place].item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_of_a_query_training_scores_what_search_keeps(tiny_model_dir: Path, task: Task) -> None:
+    loaded = load_model(str(tiny_model_dir))
+    loaded.model.config.query_top_k = 5
+    queries, documents = task.load().queries[:6], task.load().documents.texts(range(12))
+    tokenise_texts = Tokeniser(loaded.model)
+    with torch.no_grad():
+        batch = FinetuneModel(loaded.model)(tokenise_texts(queries, True), tokenise_texts(documents, False))
+    for mu, query in zip(batch.query_mu, QueryModel(loaded).encode(queries), strict=True):
+        assert mu.nonzero().flatten().tolist() == query.token_ids.tolist()
+        torch.testing.assert_close(mu[mu > 0], torch.from_numpy(query.weights), rtol=1e-4, atol=1e-4)
+    assert (batch.weights > 0).sum() > 12 * 5  # of documents more are kept
