@@ -83,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
         "--calibrate",
         nargs="+",
         metavar="SOURCE",
-        help="texts, as pre-training reads them, by which both are found: few positive entries in a text's bag of words, "
-        "and as much weight for it as for the dense part",
+        help="texts, as pre-training reads them, by which both are found: few positive entries in a text's bag of "
+        "words, and as much weight for it as for the dense part",
     )
     made.add_argument(
         "--query-terms", type=positive_int, metavar="N", help="positive entries of the median query (default: 64)"

@@ -21,8 +21,10 @@ IMPACTS = "queries.jsonl"
 
 @dataclass(frozen=True)
 class EncodedTopics:
-    """What `encode_queries` wrote: ``folder/embedding.pkl`` and ``folder/queries.jsonl``, of ``queries`` each, which have
-    so many ``terms`` on average."""
+    """What `encode_queries` wrote: ``folder/embedding.pkl`` and ``folder/queries.jsonl``, of ``queries`` each.
+
+    ``terms`` is how many terms a query has in the latter, on average.
+    """
 
     folder: Path
     queries: int

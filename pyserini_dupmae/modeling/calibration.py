@@ -75,10 +75,9 @@ def rescale(head: LinearHead, scale: float, threshold: float) -> None:
         head.output.weight.mul_(scale)
         return
     # The decoder's matrix is the input embeddings' and stays: what it is multiplied with is scaled.
-    scaled = [head.layer_norm, *([head.token] if isinstance(head, TokenHead) else [])]
-    for layer in scaled:
-        layer.weight.mul_(scale)
-        layer.bias.mul_(scale)
+    scaled = [*head.layer_norm.parameters(), *(head.token.parameters() if isinstance(head, TokenHead) else ())]
+    for parameter in scaled:
+        parameter.mul_(scale)
     head.output.bias.sub_(threshold).mul_(scale)
 
 

@@ -106,9 +106,9 @@ class QueryModel:
         import torch
 
         model = self.model
-        batch = model.tokenizer(
-            [text], max_length=self.query_max_length, truncation=True, return_tensors="pt"
-        ).to(model.device)
+        batch = model.tokenizer([text], max_length=self.query_max_length, truncation=True, return_tensors="pt").to(
+            model.device
+        )
         input_ids, attention_mask = batch["input_ids"], batch["attention_mask"]
         cls, mu = (part[0].float() for part in model.represent(input_ids, attention_mask))
         if not (cls.isfinite().all() and mu.isfinite().all()):
@@ -140,9 +140,7 @@ class QueryModel:
 
 
 @lru_cache(maxsize=4)
-def _load(
-    name: str, device: str, dtype: str, query_top_k: int | None, query_max_length: int | None
-) -> QueryModel:
+def _load(name: str, device: str, dtype: str, query_top_k: int | None, query_max_length: int | None) -> QueryModel:
     return QueryModel(_load_model(name, device, dtype), query_top_k, query_max_length)
 
 
