@@ -27,9 +27,9 @@ import numpy as np
 from pyserini_dupmae import jvm
 from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.demo import docstrings
-from pyserini_dupmae.encoders import QUERY_SCALE
 from pyserini_dupmae.index.build import index
 from pyserini_dupmae.modeling.identity import ModelIdentity, vocabulary_hash
+from pyserini_dupmae.modeling.impacts import QUERY_SCALE
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search.engines import Engines, open_engines
 from pyserini_dupmae.store import StoreInfo, write_shard

@@ -8,7 +8,7 @@
                          pyserini.search.lucene --impact and of the sparse side of pyserini.search.hybrid
 
 Fused from these files, Pyserini's scores come closest to Eq. 12 with ``--alpha`` = the ``scale`` in
-OUT/lucene/dupmae.json / `QUERY_SCALE`.
+OUT/lucene/dupmae.json divided by 100 (`pyserini_dupmae.modeling.impacts.QUERY_SCALE`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyserini_dupmae.modeling.impacts import impacts
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.lazy import require
@@ -17,14 +18,6 @@ from pyserini_dupmae.util.lazy import require
 require("pyserini.encode", "an encoder behind Pyserini's interfaces", '"pyserini_dupmae[cpu,java]"')
 
 from pyserini.encode import DocumentEncoder, QueryEncoder  # noqa: E402
-
-QUERY_SCALE = 100
-"""Pyserini's query weights are whole numbers: mu is multiplied by this and rounded. One number for all queries, so
-that a fusion weight means the same for each; Anserini writes a query out with each term repeated weight times, so
-a larger one would cost time and a smaller one precision."""
-
-MAX_TERMS = 1024
-"""Lucene refuses a query of more terms (``maxClauseCount``)."""
 
 
 class DupMAEQueryEncoder(QueryEncoder):
@@ -89,12 +82,8 @@ class DupMAEImpactQueryEncoder(QueryEncoder):
         self.has_model = True
 
     def encode(self, text: str, **kwargs: Any) -> dict[str, int]:
-        """{term: mu of the term times `QUERY_SCALE`, rounded}: the `MAX_TERMS` largest that are at least 1."""
-        query = self.query_model.encode([text])[0]
-        weights = np.rint(query.weights * QUERY_SCALE).astype(np.int64)
-        largest = np.argsort(-query.weights, kind="stable")[:MAX_TERMS]
-        terms = self.query_model.model.terms
-        return {terms[query.token_ids[i]]: int(weights[i]) for i in largest if weights[i] > 0}
+        """{term: weight}, as `impacts` has it."""
+        return impacts(self.query_model.encode([text])[0], self.query_model.model.terms)
 
 
 class DupMAEDocumentEncoder(DocumentEncoder):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from transformers import BertTokenizer
 
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
-from tests.helpers import tiny_bert, write_jsonl, write_lines
+from tests.helpers import RunCommand, tiny_bert, write_jsonl, write_lines
 
 SOURCES = ("argparse.py", "calendar.py", "csv.py", "datetime.py", "_pydatetime.py", "decimal.py", "_pydecimal.py")
 SOURCES += ("fractions.py", "gzip.py", "heapq.py", "mailbox.py", "pathlib.py", "random.py", "shutil.py", "socket.py")
@@ -147,11 +147,41 @@ def linear_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def encoded(tiny_model_dir: Path, corpus_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An interpreter that starts at once, see `tests.warm`; where that does not run, the real one."""
+    if sys.platform != "linux":
+        yield sys.executable
+        return
+    folder = tmp_path_factory.mktemp("warm")
+    server = [sys.executable, "-m", "tests.warm", str(folder)]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(server, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield str(folder / "python")
+
+
+@pytest.fixture(scope="session")
+def run_command(warm_python: str) -> RunCommand:
+    """``run_command("search", "--hits", 10)`` runs a command of the package as a process, which starts at once."""
+
+    def run(command: str, *words: object) -> subprocess.CompletedProcess[str]:
+        line = [warm_python, "-m", *f"pyserini_dupmae.{command}".split(), *map(str, words)]
+        return subprocess.run(line, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def encoded(
+    tiny_model_dir: Path,
+    corpus_file: Path,
+    run_command: RunCommand,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """The output folder of the encode command for `corpus_file` and `tiny_model_dir`: store, FAISS and Lucene index."""
     output = tmp_path_factory.mktemp("encoded") / "out"
-    command = [sys.executable, "-m", "pyserini_dupmae.encode", "input", "--corpus", str(corpus_file)]
-    command += ["output", "--embeddings", str(output), "encoder", "--encoder", str(tiny_model_dir)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = ["input", "--corpus", corpus_file, "output", "--embeddings", output, "encoder", "--encoder", tiny_model_dir]
+    finished = run_command("encode", *words)
     assert finished.returncode == 0, finished.stderr
     return output

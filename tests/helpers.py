@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import BertConfig
+
+RunCommand = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs a command of the package as a process; its words are the arguments."""
 
 Grades = Mapping[str, Mapping[str, int]]
 """query id -> docid -> relevance."""

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import NamedTuple
 import pytest
 
 from pyserini_dupmae.__main__ import COMMANDS
-from tests.helpers import write_lines
+from tests.helpers import write_jsonl, write_lines
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(<!-- parse -->\n)?```(python|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUICK = {"README", "api"}
+DOCUMENTS = 12
 
 
 class Block(NamedTuple):
@@ -85,26 +85,24 @@ def test_every_option_exists(page: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.fixture
-def folder(
-    tmp_path: Path, corpus: list[tuple[str, str]], tiny_model_dir: Path, corpus_file: Path, topics_file: Path
-) -> Path:
-    """What the examples read: a collection, its topics and judgements, a model, and something to train on."""
-    (tmp_path / "corpus.jsonl").symlink_to(corpus_file)
+def folder(tmp_path: Path, corpus: list[tuple[str, str]], tiny_model_dir: Path, topics_file: Path) -> Path:
+    """What the examples read: a small collection, topics, judgements, and a model."""
+    records = [{"id": docid, "contents": text} for docid, text in corpus[:DOCUMENTS]]
+    write_jsonl(tmp_path / "corpus.jsonl", records)
     (tmp_path / "topics.tsv").symlink_to(topics_file)
     (tmp_path / "MODEL").symlink_to(tiny_model_dir)
-    docids = [docid for docid, _ in corpus]
-    write_lines(tmp_path / "qrels.txt", [f"{qid} 0 {docids[7 * qid]} 1" for qid in range(1, 21)])
+    write_lines(tmp_path / "qrels.txt", [f"{qid} 0 {corpus[qid % DOCUMENTS][0]} 1" for qid in range(1, 21)])
     return tmp_path
 
 
-def prepared(page: Path, folder: Path, encoded: Path, docid: str) -> str:
-    """A line of shell that makes what other pages have made before this one."""
+def prepared(page: Path, encoded: Path) -> str:
+    """Lines of shell that make what other pages have made before this one."""
     lines = []
     if page.stem in ("search", "plugin", "sweep-and-report"):
         lines.append(f"cp -r {encoded} OUT")  # a copy: a page may build indexes anew
     if page.stem == "training-from-python":
         words = "--documents 40 --train-queries 24 --dev-queries 8 --passages 60"
-        lines.append(f"{sys.executable} -m pyserini_dupmae.training.run.generate --output data {words}")
+        lines.append(f"python -m pyserini_dupmae.training.run.generate --output data {words}")
         lines.append("cp data/text.txt .")
     return "\n".join(lines)
 
@@ -131,11 +129,12 @@ RUN = [page for page in PAGES if page.name != "index.md" and any(block.run for b
 @pytest.mark.parametrize(
     "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem not in QUICK)) for page in RUN]
 )
-def test_every_example_runs(page: Path, folder: Path, encoded: Path, corpus: list[tuple[str, str]]):
-    docid = corpus[7][0]
-    script = "\n".join([prepared(page, folder, encoded, docid), script_of(page, docid)])
+def test_every_example_runs(
+    page: Path, folder: Path, encoded: Path, corpus: list[tuple[str, str]], warm_python: str
+) -> None:
+    script = "\n".join([prepared(page, encoded), script_of(page, corpus[7][0])])
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(warm_python).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "HF_HUB_OFFLINE": "1",
         "XDG_CACHE_HOME": str(folder / "cache"),
@@ -146,10 +145,12 @@ def test_every_example_runs(page: Path, folder: Path, encoded: Path, corpus: lis
 
 
 @pytest.mark.slow
-def test_python_and_the_commands_write_the_same_run(folder: Path, encoded: Path, corpus: list[tuple[str, str]]):
+def test_python_and_the_commands_write_the_same_run(
+    folder: Path, encoded: Path, corpus: list[tuple[str, str]], warm_python: str
+) -> None:
     """The first page does the same by commands and from Python, and says that the files are equal."""
     page = ROOT / "docs" / "index.md"
-    test_every_example_runs(page, folder, encoded, corpus)
+    test_every_example_runs(page, folder, encoded, corpus, warm_python)
     assert (folder / "run.txt").read_bytes() == (folder / "run2.txt").read_bytes()
     shards = sorted((folder / "OUT" / "store").iterdir())
     assert [(folder / "FROM_PYTHON" / "store" / shard.name).read_bytes() for shard in shards] == [

@@ -10,7 +10,7 @@ import pytest
 from pyserini.encode import AutoDocumentEncoder, AutoQueryEncoder, DocumentEncoder, QueryEncoder
 
 from pyserini_dupmae import DupMAEDocumentEncoder, DupMAEImpactQueryEncoder, DupMAEModel, DupMAEQueryEncoder
-from pyserini_dupmae.encoders import MAX_TERMS, QUERY_SCALE
+from pyserini_dupmae.modeling.impacts import MAX_TERMS, QUERY_SCALE
 from pyserini_dupmae.util.errors import UserError
 
 TEXTS = ["draw a circle with the turtle", "largest value", "extract all members of a tar archive"]
@@ -56,7 +56,7 @@ def test_impact_encoder_gives_the_rounded_weights_of_mu(model_dir: str, model: D
 def test_only_the_largest_weights_fit_into_a_lucene_query(model_dir: str, monkeypatch: pytest.MonkeyPatch):
     encoder = DupMAEImpactQueryEncoder(model_dir)
     every = encoder.encode(TEXTS[0])
-    monkeypatch.setattr("pyserini_dupmae.encoders.MAX_TERMS", 7)
+    monkeypatch.setattr("pyserini_dupmae.modeling.impacts.MAX_TERMS", 7)
     assert sorted(encoder.encode(TEXTS[0]).values()) == sorted(every.values())[-7:]
 
 

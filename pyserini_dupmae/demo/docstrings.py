@@ -25,6 +25,8 @@ SKIPPED_FOLDERS |= {"idlelib", "tkinter", "turtledemo", "lib2to3", "distutils", 
 SKIPPED_FILES = re.compile(r"_sysconfigdata.*|_distutils_system_mod|site|sysconfig|sitecustomize|usercustomize")
 
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+"""Where a node has statements, and so definitions; expressions, which are most of a tree, have none."""
 
 QUERY_WORDS = 4
 """A summary line of fewer words asks for nothing in particular."""
@@ -109,8 +111,9 @@ def _parse(path: Path) -> ast.Module:
 def _docstrings(node: ast.AST, name: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, (ast.Module, *DEFINITIONS)) and (text := (ast.get_docstring(node) or "").strip()):
         yield name, text
-    for child in ast.iter_child_nodes(node):
-        yield from _docstrings(child, f"{name}.{child.name}" if isinstance(child, DEFINITIONS) else name)
+    for block in BLOCKS:
+        for child in getattr(node, block, ()):
+            yield from _docstrings(child, f"{name}.{child.name}" if isinstance(child, DEFINITIONS) else name)
 
 
 def _askable(docstrings: list[Docstring]) -> Iterator[Docstring]:

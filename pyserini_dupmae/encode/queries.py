@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pyserini_dupmae.data.topics import Topics, read_topics
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
+from pyserini_dupmae.modeling.impacts import impacts
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import atomic_open, atomic_path
 from pyserini_dupmae.util.lazy import require
@@ -67,7 +67,7 @@ def encode_queries(
         overwrite: replace what an earlier call wrote.
 
     Raises:
-        UserError: there are no such topics or model, the files exist, or Pyserini or pandas is not installed.
+        UserError: there are no such topics or model, the files exist, or pandas is not installed.
     """
     folder = Path(output)
     require_positive(batch_size=batch_size)
@@ -76,20 +76,17 @@ def encode_queries(
         raise UserError(f"{' and '.join(present)} exist already; give --overwrite to replace, or another --output")
     pairs = read_topics(topics)
     pandas = require("pandas", "a table of encoded queries", "pandas")
-    from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
-
-    model = str(encoder or DEFAULT_MODEL)
-    dense, impact = DupMAEQueryEncoder(model, device=device), DupMAEImpactQueryEncoder(model, device=device)
-    embeddings: list[np.ndarray] = []
-    impacts: list[dict[str, int]] = []
-    for start in range(0, len(pairs), batch_size):
-        batch = [text for _, text in pairs[start : start + batch_size]]
-        embeddings.extend(dense.encode_batch(batch))
-        impacts.extend(impact.encode(text) for text in batch)
     qids, texts = zip(*pairs, strict=True)
+    model = QueryModel.load(str(encoder or DEFAULT_MODEL), device)
+    encoded: list[EncodedQuery] = []
+    for start in range(0, len(texts), batch_size):
+        encoded += model.encode(texts[start : start + batch_size])
     with atomic_path(folder / EMBEDDINGS) as path:
-        pandas.DataFrame({"id": qids, "text": texts, "embedding": embeddings}).to_pickle(path)
+        pandas.DataFrame({"id": qids, "text": texts, "embedding": [query.cls for query in encoded]}).to_pickle(path)
+    count = 0
     with atomic_open(folder / IMPACTS) as stream:
-        for qid, text, vector in zip(qids, texts, impacts, strict=True):
-            stream.write(json.dumps({"id": qid, "contents": text, "vector": vector}, ensure_ascii=False) + "\n")
-    return EncodedTopics(folder, len(pairs), sum(map(len, impacts)) / len(pairs))
+        for qid, text, query in zip(qids, texts, encoded, strict=True):
+            line = {"id": qid, "contents": text, "vector": impacts(query, model.model.terms)}
+            count += len(line["vector"])
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return EncodedTopics(folder, len(pairs), count / len(pairs))

@@ -13,8 +13,9 @@ from typing import Any
 
 import faiss
 
-from pyserini_dupmae.encoders import QUERY_SCALE, DupMAEImpactQueryEncoder, DupMAEQueryEncoder
+from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
+from pyserini_dupmae.modeling.impacts import QUERY_SCALE
 from pyserini_dupmae.search.engines import Engines, open_engines
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.errors import UserError

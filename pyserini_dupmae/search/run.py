@@ -12,8 +12,6 @@ from tqdm import tqdm
 
 from pyserini_dupmae.data.runs import FORMS, run_lines
 from pyserini_dupmae.data.topics import Topics, read_topics
-from pyserini_dupmae.modeling.default import DEFAULT_MODEL
-from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search.fusion import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError, require_positive
@@ -134,29 +132,41 @@ def search(
     path = Path(output)
     if path.is_dir():
         raise UserError(f"--output {path} is a folder; name a file")
-    model = QueryModel.load(str(encoder or DEFAULT_MODEL), device, dtype, query_top_k, query_max_length)
+    pairs = read_topics(topics)
     proved: list[bool] = []
     depths: list[int] = []
     terms: list[int] = []
     seconds: list[float] = []
-    proved_hits = certify + remove_query
-    with DupMAESearcher(index, model, mode=mode, certify=proved_hits, max_depth=max_depth, engine=engine) as searcher:
-        pairs = read_topics(topics)
-        with atomic_open(path) as run, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
-            for start in range(0, len(pairs), batch_size):
-                batch = pairs[start : start + batch_size]
-                before = time.perf_counter()
-                queries = searcher.encode([text for _, text in batch])
-                rankings = searcher.rank(queries, hits + remove_query, threads)
-                seconds.append(time.perf_counter() - before)
-                proved += [ranking.proved for ranking in rankings]
-                depths += [ranking.depth for ranking in rankings]
-                terms += [len(query.token_ids) for query in queries]
-                for (qid, _), ranking in zip(batch, rankings, strict=True):
-                    found = searcher.engines.hits(ranking)
-                    kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
-                    run.writelines(run_lines(qid, kept, output_format, TAG))
-                progress.update(len(batch))
+    with (
+        DupMAESearcher(
+            index,
+            encoder,
+            mode=mode,
+            certify=certify + remove_query,
+            max_depth=max_depth,
+            engine=engine,
+            device=device,
+            dtype=dtype,
+            query_top_k=query_top_k,
+            query_max_length=query_max_length,
+        ) as searcher,
+        atomic_open(path) as run,
+        tqdm(total=len(pairs), unit="query", desc="searching") as progress,
+    ):
+        for start in range(0, len(pairs), batch_size):
+            batch = pairs[start : start + batch_size]
+            before = time.perf_counter()
+            queries = searcher.encode([text for _, text in batch])
+            rankings = searcher.rank(queries, hits + remove_query, threads)
+            seconds.append(time.perf_counter() - before)
+            proved += [ranking.proved for ranking in rankings]
+            depths += [ranking.depth for ranking in rankings]
+            terms += [len(query.token_ids) for query in queries]
+            for (qid, _), ranking in zip(batch, rankings, strict=True):
+                found = searcher.engines.hits(ranking)
+                kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
+                run.writelines(run_lines(qid, kept, output_format, TAG))
+            progress.update(len(batch))
         document_terms = _document_terms(searcher)
     return SearchResult(
         path=path,

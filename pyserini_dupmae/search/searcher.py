@@ -33,12 +33,16 @@ class DupMAESearcher:
     Args:
         index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``.
         encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
-            own). By name it is loaded on the CPU, in float32.
+            own). By name it is loaded once the index has been opened.
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
         engine: ``"scan"``, which scores every document, ``"lists"``, or ``"auto"``, as `pyserini_dupmae.search.engines`
             says.
+        device: where a model that is given by name encodes queries.
+        dtype: what it computes in: ``float32``, ``bfloat16`` or ``float16``.
+        query_top_k, query_max_length: of such a model, the entries and the tokens kept of a query (default: what its
+            configuration says).
 
     Raises:
         UserError: an unknown mode, no such index or model, or a model that did not encode the collection.
@@ -53,10 +57,16 @@ class DupMAESearcher:
         certify: int | None = None,
         max_depth: int | None = None,
         engine: str = "auto",
+        device: str = "cpu",
+        dtype: str = "float32",
+        query_top_k: int | None = None,
+        query_max_length: int | None = None,
     ):
         self.certify, self.max_depth = certify, max_depth
         self.engines = open_collection(index, mode, engine)
-        self.encoder = encoder if isinstance(encoder, QueryModel) else QueryModel.load(str(encoder or DEFAULT_MODEL))
+        if not isinstance(encoder, QueryModel):  # last, since torch is imported for it
+            encoder = QueryModel.load(str(encoder or DEFAULT_MODEL), device, dtype, query_top_k, query_max_length)
+        self.encoder = encoder
         self.encoder.identity.require(self.engines.exact.store.model, str(index))
         self.num_docs = len(self.engines.exact.docids)
         self.mode = mode

@@ -86,7 +86,9 @@ def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_indexes_and_the_command_to_search_them(encode, encoded, corpus, corpus_file, tiny_model_dir, topics, tmp_path):
+def test_indexes_and_the_command_to_search_them(
+    encode, encoded, corpus, corpus_file, tiny_model_dir, topics, warm_python, tmp_path
+):
     for name in ("store/store.json", "faiss/index", "faiss/docid", "faiss/dupmae.json", "lucene/dupmae.json"):
         assert (encoded / name).exists()
     finished = encode(corpus_file, "--resume", output=encoded)
@@ -96,7 +98,7 @@ def test_indexes_and_the_command_to_search_them(encode, encoded, corpus, corpus_
     words = shlex.split(printed.replace("TOPICS", "topics.tsv"))
     assert words.pop(0) == "python"
     (tmp_path / "topics.tsv").write_text("".join(f"{qid}\t{text}\n" for qid, text in topics[:3]), encoding="utf-8")
-    subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([warm_python, *words], cwd=tmp_path, check=True, capture_output=True)
     lines = [line.split() for line in (tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()]
     with DupMAESearcher(encoded, tiny_model_dir) as searcher:
         for qid, text in topics[:3]:
@@ -105,10 +107,12 @@ def test_indexes_and_the_command_to_search_them(encode, encoded, corpus, corpus_
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_the_same_command_gives_the_same_bytes(corpus_file, tiny_model_dir, tmp_path):
+def test_killed_in_the_middle_the_same_command_gives_the_same_bytes(
+    encode, run_command, corpus_file, tiny_model_dir, tmp_path
+):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = ("--to-faiss", "--to-lucene", "--shard-size", "4")
-    subprocess.run(command(corpus_file, whole, tiny_model_dir, *options), check=True, capture_output=True)
+    assert encode(corpus_file, *options, output=whole).status == 0
     again = command(corpus_file, killed, tiny_model_dir, *options)
     running = subprocess.Popen(again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (killed / "store" / "shard-000002.safetensors").exists():
@@ -117,7 +121,7 @@ def test_killed_in_the_middle_the_same_command_gives_the_same_bytes(corpus_file,
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert not (killed / "store" / "store.json").exists()
-    resumed = subprocess.run(again, capture_output=True, text=True, check=False)
+    resumed = run_command("encode", *again[3:])
     assert resumed.returncode == 0, resumed.stderr
     assert "going on with the encoding" in resumed.stderr
     assert "301 documents, 301 of them encoded" not in resumed.stdout
@@ -286,14 +290,14 @@ def test_index_options_are_checked_before_encoding(encode, jsonl, tmp_path):
 
 @pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(
-    encode, corpus_file, tiny_model_dir, tmp_path
+    encode, corpus_file, tiny_model_dir, warm_python, tmp_path
 ):
     """A limit on the size of files stands for the disk: the first of two shards is larger."""
     arguments = command(corpus_file, tmp_path / "out", tiny_model_dir, "--store-only")[1:]
     limited = f"import resource, runpy, sys; sys.argv = {['', *arguments[2:]]!r}\n"
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))\n"
     limited += "runpy.run_module('pyserini_dupmae.encode', run_name='__main__')"
-    full = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)
+    full = subprocess.run([warm_python, "-c", limited], capture_output=True, text=True, check=False)
     assert full.returncode == 2
     assert full.stderr.splitlines()[-1].startswith("error: no space left on the disk")
     assert [path.name for path in (tmp_path / "out/store").glob("*shard*")] == []

@@ -14,6 +14,7 @@ from pyserini.search.faiss import FaissSearcher
 from pyserini.search.lucene import LuceneImpactSearcher
 
 from pyserini_dupmae import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
+from tests.helpers import RunCommand
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +24,15 @@ def awkward_topics(topics_file: Path, tmp_path_factory: pytest.TempPathFactory) 
     return path
 
 
-def command(topics: Path, model: Path, output: Path, *more: str) -> subprocess.CompletedProcess:
-    arguments = ["--topics", str(topics), "--encoder", str(model), "--output", str(output), "--batch-size", "8", *more]
-    line = [sys.executable, "-m", "pyserini_dupmae.encode_queries", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
+def options(topics: Path, model: Path, output: Path, *more: str) -> list[str]:
+    return ["--topics", str(topics), "--encoder", str(model), "--output", str(output), "--batch-size", "8", *more]
 
 
 @pytest.fixture(scope="module")
 def written(awkward_topics: Path, tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("queries") / "encoded"
-    finished = command(awkward_topics, tiny_model_dir, output)
+    command = [sys.executable, "-m", "pyserini_dupmae.encode_queries", *options(awkward_topics, tiny_model_dir, output)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert f"22 queries in {output}: --encoded-queries {output}" in finished.stderr
     return output
@@ -64,17 +64,20 @@ def test_pyserini_searches_with_them(written: Path, encoded: Path, awkward_topic
     assert len(found["99"]) == 0  # no known token: the dense side alone answers
 
 
-def test_what_exists_is_replaced_only_when_asked(written: Path, awkward_topics: Path, tiny_model_dir: Path):
+def test_what_exists_is_replaced_only_when_asked(
+    written: Path, awkward_topics: Path, tiny_model_dir: Path, run_command: RunCommand
+):
     before = (written / "queries.jsonl").read_bytes()
-    refused = command(awkward_topics, tiny_model_dir, written)
+    refused = run_command("encode_queries", *options(awkward_topics, tiny_model_dir, written))
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: {written}/embedding.pkl and {written}/queries.jsonl exist already")
-    assert command(awkward_topics, tiny_model_dir, written, "--overwrite").returncode == 0
+    again = run_command("encode_queries", *options(awkward_topics, tiny_model_dir, written, "--overwrite"))
+    assert again.returncode == 0
     assert (written / "queries.jsonl").read_bytes() == before
 
 
-def test_no_such_topics_leave_nothing_behind(tiny_model_dir: Path, tmp_path: Path):
-    finished = command(tmp_path / "none.tsv", tiny_model_dir, tmp_path / "output")
+def test_no_such_topics_leave_nothing_behind(tiny_model_dir: Path, run_command: RunCommand, tmp_path: Path):
+    finished = run_command("encode_queries", *options(tmp_path / "none.tsv", tiny_model_dir, tmp_path / "output"))
     assert finished.returncode == 2
     assert finished.stderr == f"error: there is no topics file {tmp_path}/none.tsv\n"
     assert not (tmp_path / "output").exists()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import random
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -18,10 +20,12 @@ CommandLine = Callable[..., list[str]]
 UNJUDGED = "1"
 
 
-def _call(main: Callable[[list[str]], None]) -> Command:
+def _call(main: Callable[[list[str]], None], python: str) -> Command:
+    """``main`` in this process, its steps in processes of ``python``."""
+
     def call(*arguments: str | Path) -> tuple[int, str]:
         status = 0
-        with redirect_stdout(io.StringIO()) as printed:
+        with redirect_stdout(io.StringIO()) as printed, patch.object(sys, "executable", python):
             try:
                 main([str(argument) for argument in arguments])
             except SystemExit as end:
@@ -32,15 +36,15 @@ def _call(main: Callable[[list[str]], None]) -> Command:
 
 
 @pytest.fixture(scope="session")
-def reproduce() -> Command:
+def reproduce(warm_python: str) -> Command:
     """Run the command; returns its exit status and what it printed."""
-    return _call(reproduce_main)
+    return _call(reproduce_main, warm_python)
 
 
 @pytest.fixture(scope="session")
-def training_run() -> Command:
+def training_run(warm_python: str) -> Command:
     """The same for ``training.run``; what the steps' own commands print is shown in pytest's output."""
-    return _call(recipe_main)
+    return _call(recipe_main, warm_python)
 
 
 @pytest.fixture(scope="session")

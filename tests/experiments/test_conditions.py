@@ -109,6 +109,15 @@ def test_the_function_returns_what_it_found(work: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
+def test_each_part_alone_gives_the_expected_numbers(reproduce: Command, work: Path) -> None:
+    parts = ["--condition", "docstrings-small.cls", "--condition", "docstrings-small.ot"]
+    status, printed = reproduce(*parts, "--output", work)
+    assert status == 0, printed
+    assert printed.count("search test: run (") == 2
+    assert printed.count("encode: done before") == 2
+
+
+@pytest.mark.slow
 def test_every_step_is_the_command_that_is_shown(reproduce: Command, done: tuple[Path, str]) -> None:
     folder = done[0]
     _, shown = reproduce("--condition", "docstrings-small", "--output", folder, "--dry-run", "--display-commands")
@@ -119,7 +128,7 @@ def test_every_step_is_the_command_that_is_shown(reproduce: Command, done: tuple
     before = run.read_bytes()
     (search,) = [shlex.split(command) for command in commands if "pyserini_dupmae.search" in command]
     other = run.with_name("again.txt")
-    again = [str(other) if word == str(run) else word for word in search]
+    again = [sys.executable, *(str(other) if word == str(run) else word for word in search[1:])]
     assert subprocess.run(again, capture_output=True, check=False).returncode == 0
     assert other.read_bytes() == before
     other.unlink()

@@ -24,16 +24,11 @@ OPTIONS = ["--top-k", 24, 9, "--cls-dim", 16, 5, "--quantization-bits", 8, 0, 3,
 OPTIONS += ["--metrics", "nDCG@10", "AP", "--hits", 50, "--collection", "docs"]
 
 
-def run(command, *arguments):
-    words = [sys.executable, "-m", f"pyserini_dupmae.{command}", *arguments]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
-def swept(command_line, tmp_path_factory):
+def swept(command_line, run_command, tmp_path_factory):
     """The folder of a sweep over every combination, and what the command printed."""
     output = tmp_path_factory.mktemp("sweep") / "out"
-    done = run("sweep", *command_line(output, *OPTIONS, "--full-grid"))
+    done = run_command("sweep", *command_line(output, *OPTIONS, "--full-grid"))
     assert done.returncode == 0, done.stderr
     return output, done.stdout
 
@@ -203,8 +198,8 @@ def test_other_inputs_do_not_mix(swept, command_line, qrels_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_report_reads_the_results(swept, tmp_path):
-    done = run("report", "--results", swept[0], "--output", tmp_path)
+def test_the_report_reads_the_results(swept, run_command, tmp_path):
+    done = run_command("report", "--results", swept[0], "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "report.html").read_text()
     assert "nDCG@10 by index size (MB)" in page
@@ -231,7 +226,8 @@ def test_mistakes_leave_nothing(command_line, tmp_path, arguments, says):
 
 
 def test_a_mistake_is_one_line_and_a_status(command_line, tmp_path):
-    done = run("sweep", *command_line(tmp_path / "out", "--top-k", 25))
+    command = [sys.executable, "-m", "pyserini_dupmae.sweep", *command_line(tmp_path / "out", "--top-k", 25)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --top-k 25: the store keeps 24 weights a document; give at most these\n"
 

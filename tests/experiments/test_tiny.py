@@ -14,24 +14,20 @@ from typing import Any
 import pytest
 
 from pyserini_dupmae.training.run.__main__ import main
+from tests.helpers import RunCommand
 
 pytestmark = pytest.mark.slow
 
-COMMAND = [sys.executable, "-m", "pyserini_dupmae.training.run", "tiny"]
 AFTER_STAGE1 = ["encode1", "evaluate1", "mine", "stage2", "evaluate2", "teacher", "score", "stage3", "evaluate3"]
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def done(run_command: RunCommand, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of a whole run, and what it printed."""
     folder = tmp_path_factory.mktemp("tiny") / "work"
-    finished = _run("--output", folder)
+    finished = run_command("training.run", "tiny", "--output", folder)
     assert finished.returncode == 0, finished.stderr + finished.stdout[-3000:]
     return folder, finished.stdout
-
-
-def _run(*options: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, options)], capture_output=True, text=True, check=False)
 
 
 def _json(path: Path) -> Any:
@@ -110,21 +106,22 @@ def test_only_what_depends_on_it_is_done_again(
     assert _again(capsys, done[0], "--set", setting) == again
 
 
-def test_a_kill_changes_nothing(done: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_kill_changes_nothing(done: tuple[Path, str], run_command: RunCommand, tmp_path: Path) -> None:
     """Killed in the middle of pre-training; the same command goes on from the checkpoint, to the same numbers."""
     whole, part = done[0], tmp_path / "part"
-    options = ["--until", "pretrain", "--output", str(part)]
+    options = ["tiny", "--until", "pretrain", "--output", str(part)]
     for name in ("data", "steps/data.json"):
         (part / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (whole / name).is_dir() else shutil.copy)(whole / name, part / name)
     state = part / "pretrain" / "checkpoint-100" / "trainer_state.json"
-    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.DEVNULL) as killed:
+    command = [sys.executable, "-m", "pyserini_dupmae.training.run", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as killed:
         while not state.exists() and killed.poll() is None:
             time.sleep(0.05)
         killed.send_signal(signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
     assert "output" not in {name for name, value in _json(part / "steps" / "pretrain.json").items() if value}
-    finished = _run(*options)
+    finished = run_command("training.run", *options)
     assert finished.returncode == 0, finished.stderr
     assert "data: done before" in finished.stdout
     weights = [(folder / "pretrain" / "model.safetensors").read_bytes() for folder in (whole, part)]

@@ -17,9 +17,9 @@ from pyserini.search.lucene import LuceneImpactSearcher
 from transformers import BertConfig, BertModel
 
 from pyserini_dupmae import DupMAEDocumentEncoder, DupMAEModel, DupMAEQueryEncoder
-from pyserini_dupmae.encoders import QUERY_SCALE
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
+from pyserini_dupmae.modeling.impacts import QUERY_SCALE
 from pyserini_dupmae.plugin.patches import is_dupmae
 
 # Pyserini's commands choose by these substrings of the path; "ance" is in "balance".
@@ -178,9 +178,11 @@ def test_other_programs_options_are_left_alone():
         parser.parse_args(["--encoder-class", "dupmae"])
 
 
-def test_a_model_that_is_not_there_is_one_line(encoded: Path, topics_file: Path, python: Callable, tmp_path: Path):
+def test_a_model_that_is_not_there_is_one_line(
+    encoded: Path, topics_file: Path, quick_python: Callable, tmp_path: Path
+):
     arguments = ["--index", encoded / "faiss", "--encoder", tmp_path / "no-dupmae", "--topics", topics_file]
-    process = python("-m", "pyserini.search.faiss", *arguments, "--output", tmp_path / "run", HF_HUB_OFFLINE="1")
+    process = quick_python("-m", "pyserini.search.faiss", *arguments, "--output", tmp_path / "run", HF_HUB_OFFLINE="1")
     assert process.returncode == 2
     assert process.stderr.splitlines()[-1].startswith(f"error: no model '{tmp_path}/no-dupmae'")
     assert "Traceback" not in process.stderr

@@ -54,11 +54,11 @@ def test_one_line_of_log_says_so(finished: tuple):
 
 
 def test_batches_and_threads_give_the_same_run(
-    finished: tuple, encoded: Path, tiny_model_dir: Path, topics_file: Path, python: Callable, read_run: Callable,
+    finished: tuple, encoded: Path, tiny_model_dir: Path, topics_file: Path, quick_python: Callable, read_run: Callable,
     tmp_path: Path,
 ):  # fmt: skip
     command = hybrid(encoded, tiny_model_dir, topics_file, tmp_path / "run.txt", more="--batch-size 8 --threads 2")
-    process = python(*command)
+    process = quick_python(*command)
     assert process.returncode == 0, process.stderr
     batched, single = read_run(tmp_path / "run.txt"), read_run(finished[1])
     assert list(batched) == list(single)
@@ -67,9 +67,9 @@ def test_batches_and_threads_give_the_same_run(
 
 
 def test_another_model_than_the_index_s_is_refused(
-    encoded: Path, linear_model_dir: Path, topics_file: Path, python: Callable, tmp_path: Path
+    encoded: Path, linear_model_dir: Path, topics_file: Path, quick_python: Callable, tmp_path: Path
 ):
-    process = python(*hybrid(encoded, linear_model_dir, topics_file, tmp_path / "run.txt"))
+    process = quick_python(*hybrid(encoded, linear_model_dir, topics_file, tmp_path / "run.txt"))
     assert process.returncode == 2
     assert process.stderr.splitlines()[-1].startswith(
         f"error: {encoded}/faiss was built with another model: its ot_head"

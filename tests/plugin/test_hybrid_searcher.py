@@ -17,8 +17,8 @@ from pyserini.search.hybrid import HybridSearcher
 from pyserini.search.lucene import LuceneImpactSearcher
 
 from pyserini_dupmae import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
-from pyserini_dupmae.encoders import QUERY_SCALE
 from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.modeling.impacts import QUERY_SCALE
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 

@@ -69,14 +69,14 @@ def test_an_unknown_document(searcher):
         explain(searcher, query=QUERY, docid="nothing")
 
 
-def test_the_command(encoded, tiny_model_dir, searcher):
+def test_the_command(encoded, tiny_model_dir, searcher, run_command):
     (hit,) = searcher.search(QUERY, k=1)
-    command = [sys.executable, "-m", "pyserini_dupmae.explain", "--index", str(encoded)]
-    command += ["--encoder", str(tiny_model_dir), "--query", QUERY, "--docid"]
-    finished = subprocess.run([*command, hit.docid], capture_output=True, text=True, check=False)
+    options = ["--index", str(encoded), "--encoder", str(tiny_model_dir), "--query", QUERY, "--docid"]
+    command = [sys.executable, "-m", "pyserini_dupmae.explain", *options, hit.docid]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.rstrip("\n") == explain(searcher, query=QUERY, docid=hit.docid).table()
     assert f"{hit.docid}: score {hit.score:.6f}" in finished.stdout
-    failed = subprocess.run([*command, "nothing"], capture_output=True, text=True, check=False)
+    failed = run_command("explain", *options, "nothing")
     assert failed.returncode == 2
     assert failed.stderr.splitlines()[-1].startswith("error: there is no document 'nothing'")

@@ -13,11 +13,6 @@ import pytest
 from tests.search.exhaustive import brute_force
 
 
-def search(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pyserini_dupmae.search", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
     run = defaultdict(list)
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -34,7 +29,9 @@ def required(encoded, tiny_model_dir, topics_file) -> list[object]:
 
 def test_the_run_is_that_of_brute_force(required, documents, topics, queries, tmp_path):
     output = tmp_path / "runs" / "run.txt"
-    finished = search(*required, "--output", output, "--hits", 50, "--batch-size", 7, "--threads", 2)
+    command = [sys.executable, "-m", "pyserini_dupmae.search", *required, "--output", output, "--hits", 50]
+    command = [*map(str, command), "--batch-size", "7", "--threads", "2"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "top 50 proved for 20 of 20 queries\n" in finished.stdout
     assert "queries/s" in finished.stdout
@@ -47,7 +44,7 @@ def test_the_run_is_that_of_brute_force(required, documents, topics, queries, tm
     assert list(output.parent.iterdir()) == [output]
 
 
-def test_bytes_do_not_depend_on_how_it_is_run(required, tmp_path):
+def test_bytes_do_not_depend_on_how_it_is_run(required, run_command, tmp_path):
     runs = []
     ways = (
         ["--batch-size", 1],
@@ -56,19 +53,19 @@ def test_bytes_do_not_depend_on_how_it_is_run(required, tmp_path):
     )
     for number, options in enumerate(ways):
         output = tmp_path / f"run{number}.txt"
-        assert search(*required, "--output", output, "--hits", 20, *options).returncode == 0
+        assert run_command("search", *required, "--output", output, "--hits", 20, *options).returncode == 0
         runs.append(output.read_bytes())
     assert runs[0] == runs[1] == runs[2]
     assert runs[0].count(b"\n") == 20 * 20
 
 
-def test_msmarco_format_one_mode_and_no_query_among_the_hits(required, documents, queries, tmp_path):
+def test_msmarco_format_one_mode_and_no_query_among_the_hits(required, documents, queries, run_command, tmp_path):
     first = brute_force(documents, queries[0], "dense", 4)
     topics = tmp_path / "topics.tsv"
     topics.write_text(f"{first[1][0]}\tparse command line arguments\n", encoding="utf-8")
     output = tmp_path / "run.tsv"
     options = ["--topics", topics, "--output-format", "msmarco", "--mode", "dense", "--hits", 3, "--remove-query"]
-    finished = search(*required, "--output", output, *options)
+    finished = run_command("search", *required, "--output", output, *options)
     assert finished.returncode == 0, finished.stderr
     assert "top 3 proved for 1 of 1 queries\n" in finished.stdout
     expected = [docid for docid, _ in first if docid != first[1][0]]
@@ -76,8 +73,9 @@ def test_msmarco_format_one_mode_and_no_query_among_the_hits(required, documents
     assert output.read_text(encoding="utf-8") == "".join(lines)
 
 
-def test_what_is_not_proved_is_said(required, tmp_path):
-    finished = search(*required, "--output", tmp_path / "run.txt", "--hits", 1, "--max-depth", 1, "--engine", "lists")
+def test_what_is_not_proved_is_said(required, run_command, tmp_path):
+    options = ["--hits", 1, "--max-depth", 1, "--engine", "lists"]
+    finished = run_command("search", *required, "--output", tmp_path / "run.txt", *options)
     assert finished.returncode == 0, finished.stderr
     assert "; NOT PROVED for " in finished.stdout
 
@@ -96,31 +94,33 @@ def test_what_is_not_proved_is_said(required, tmp_path):
         (["--device", "abacus"], "cannot use the device 'abacus'"),
     ],
 )
-def test_mistakes_get_one_line_and_status_2(options, problem, required, tmp_path):
+def test_mistakes_get_one_line_and_status_2(options, problem, required, run_command, tmp_path):
     output = tmp_path / "run.txt"
-    finished = search(*required, "--output", output, *options)
+    finished = run_command("search", *required, "--output", output, *options)
     assert finished.returncode == 2
     assert problem in finished.stderr.splitlines()[-1]
     assert "Traceback" not in finished.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_another_model(required, linear_model_dir, tmp_path):
-    finished = search(*required, "--encoder", linear_model_dir, "--output", tmp_path / "run.txt")
+def test_another_model(required, linear_model_dir, run_command, tmp_path):
+    finished = run_command("search", *required, "--encoder", linear_model_dir, "--output", tmp_path / "run.txt")
     assert finished.returncode == 2
     assert "was built with another model" in finished.stderr.splitlines()[-1]
 
 
-def test_a_store_alone_is_searched_without_pyserini_faiss_and_java(required, encoded, tmp_path):
+def test_a_store_alone_is_searched_without_pyserini_faiss_and_java(
+    required, encoded, run_command, warm_python, tmp_path
+):
     shutil.copytree(encoded / "store", tmp_path / "out" / "store")
     runs = [tmp_path / "scanned.txt", tmp_path / "listed.txt"]
     arguments = [*map(str, required[2:]), "--hits", "30"]
     missing = dict.fromkeys(("pyserini", "faiss", "jnius"))
     program = f"import sys; sys.modules.update({missing}); from pyserini_dupmae.search.__main__ import main; main()"
-    command = [sys.executable, "-c", program, "--index", str(tmp_path / "out"), "--output", str(runs[0]), *arguments]
+    command = [warm_python, "-c", program, "--index", str(tmp_path / "out"), "--output", str(runs[0]), *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "engine scan: all 301 documents are scored, from memory" in finished.stderr
-    listed = search("--index", encoded, "--output", runs[1], "--engine", "lists", *arguments)
+    listed = run_command("search", "--index", encoded, "--output", runs[1], "--engine", "lists", *arguments)
     assert "engine lists: " in listed.stderr
     assert runs[0].read_bytes() == runs[1].read_bytes()

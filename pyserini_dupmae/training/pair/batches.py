@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,11 +43,11 @@ class Batches:
         self.random = np.random.default_rng(seed)
         self.used = np.zeros(len(data.queries), bool)
 
-    def state(self) -> tuple[dict, np.ndarray]:
+    def state(self) -> tuple[Any, np.ndarray]:
         """What the coming draws depend on."""
         return self.random.bit_generator.state, self.used.copy()
 
-    def set_state(self, state: tuple[dict, np.ndarray]) -> None:
+    def set_state(self, state: tuple[Any, np.ndarray]) -> None:
         """Draw on from a `state`."""
         self.random.bit_generator.state, self.used = state[0], state[1].copy()
 

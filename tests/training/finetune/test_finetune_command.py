@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from pyserini_dupmae.training.finetune.run import FinetuneArguments, finetune
 from pyserini_dupmae.training.finetune.settings import FinetuneSettings
 from pyserini_dupmae.training.finetune.trainer import FinetuneTrainer
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import RunCommand
 
 from .conftest import TRAIN, Task, logged, record, weights
 
@@ -60,15 +59,15 @@ def test_each_stage_learns(trained: dict[int, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_the_result_is_a_model_that_encodes(trained: dict[int, Path], corpus_file: Path, tmp_path: Path) -> None:
+def test_the_result_is_a_model_that_encodes(
+    trained: dict[int, Path], run_command: RunCommand, corpus_file: Path, tmp_path: Path
+) -> None:
     for folder in trained.values():
         found = load_model(str(folder)).model.encode_texts(["value list"])
         assert torch.isfinite(found.cls).all()
         assert found.weights.max() > 0
-    command = [sys.executable, "-m", "pyserini_dupmae.encode", "input", "--corpus", str(corpus_file)]
-    command += ["output", "--embeddings", str(tmp_path / "out"), "--store-only"]
-    command += ["encoder", "--encoder", str(trained[3])]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    output = ["output", "--embeddings", tmp_path / "out", "--store-only"]
+    finished = run_command("encode", "input", "--corpus", corpus_file, *output, "encoder", "--encoder", trained[3])
     assert finished.returncode == 0, finished.stderr
 
 

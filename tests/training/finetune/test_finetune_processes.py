@@ -16,6 +16,7 @@ import torch
 
 from pyserini_dupmae.training.finetune.__main__ import main
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import RunCommand
 
 from .conftest import SGD, Task, logged, record, weights
 
@@ -24,16 +25,16 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "
 REGULARISED = ["--sparsity", "flops", "--cls-weight", 0.5, "--ot-weight", 0.5, "--query-sparsity", 0.1]
 
 
-def _start(*words: str) -> subprocess.Popen[str]:
+def _start(*words: str, python: str = sys.executable) -> subprocess.Popen[str]:
     # As many threads as here, since sums differ in their last bits with another number.
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "TOKENIZERS_PARALLELISM": "false"}
     output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([sys.executable, *words], env=environment, **output)
+    return subprocess.Popen([python, *words], env=environment, **output)
 
 
 @pytest.mark.slow
 def test_two_processes_and_grad_cache_give_the_step_of_the_joined_batch(
-    steady_model_dir: Path, task: Task, tmp_path: Path
+    steady_model_dir: Path, task: Task, warm_python: str, tmp_path: Path
 ) -> None:
     """Whole batch and parts: stage 1, stage 2 with regularisers over the batch, stage 3, accumulated batches."""
 
@@ -55,7 +56,8 @@ def test_two_processes_and_grad_cache_give_the_step_of_the_joined_batch(
         options(2, "cached2", 4, *REGULARISED, "--grad-cache", 3),
     ]
     (tmp_path / "runs.json").write_text(json.dumps(together))
-    process = _start(*TORCHRUN, str(Path(__file__).with_name("many_runs.py")), str(tmp_path / "runs.json"))
+    words = [*TORCHRUN, str(Path(__file__).with_name("many_runs.py")), str(tmp_path / "runs.json")]
+    process = _start(*words, python=warm_python)
     printed, _ = process.communicate()
     assert process.returncode == 0, printed
 
@@ -106,12 +108,14 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
 
 @pytest.mark.slow
-def test_a_mistake_exits_with_status_2_and_one_line(tiny_model_dir: Path, task: Task, tmp_path: Path) -> None:
+def test_a_mistake_exits_with_status_2_and_one_line(
+    tiny_model_dir: Path, task: Task, run_command: RunCommand, tmp_path: Path
+) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"query_id": "q0", "negatives": ["d7"]}\n{"query_id": "q1", "negatives": ["nowhere"]}\n')
-    process = _start("-m", MODULE, *task.options(2, tiny_model_dir, tmp_path / "out"), "--negatives", str(bad))
-    printed, _ = process.communicate()
-    assert process.returncode == 2
-    assert printed.splitlines()[-1].startswith(f"error: {bad}:2: ")
-    assert "nowhere" in printed.splitlines()[-1]
-    assert "Traceback" not in printed
+    options = task.options(2, tiny_model_dir, tmp_path / "out")
+    finished = run_command("training.finetune", *options, "--negatives", bad)
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines()[-1].startswith(f"error: {bad}:2: ")
+    assert "nowhere" in finished.stderr.splitlines()[-1]
+    assert "Traceback" not in finished.stderr

@@ -16,6 +16,7 @@ from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.training.mine import run
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import RunCommand
 from tests.search.exhaustive import Documents, brute_force
 from tests.training.mine.conftest import POSITIVES, write_source
 
@@ -191,11 +192,9 @@ def test_mistakes_are_named(
         run.mine(**{**arguments, "cache": source.parent / "cache", **more})
 
 
-def _command(encoded: Path, model: Path, source: Path, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def _options(encoded: Path, model: Path, source: Path, output: Path, *more: str) -> list[str]:
     options = ["--index", encoded, "--encoder", model, "--data", source, "--output", output]
-    words = [str(option) for option in (*options, "--cache", source.parent / "cache", *more)]
-    command = [sys.executable, "-m", "pyserini_dupmae.training.mine", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return [str(option) for option in (*options, "--cache", source.parent / "cache", *more)]
 
 
 def test_the_command_writes_what_the_function_does(
@@ -203,19 +202,21 @@ def test_the_command_writes_what_the_function_does(
 ) -> None:
     more = ["--depth", "30", "--skip", "2", "--mode", "sparse", "--queries", "4", "--seed", "5", "--threads", "1"]
     more += ["--engine", "scan"]
-    finished = _command(encoded, tiny_model_dir, source, tmp_path / "command.jsonl.gz", *more)
+    options = _options(encoded, tiny_model_dir, source, tmp_path / "command.jsonl.gz", *more)
+    command = [sys.executable, "-m", "pyserini_dupmae.training.mine", *options]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "negatives of 4 queries, 4 of them mined" in finished.stderr
     assert "engine scan: all 301 documents are scored, as asked for" in finished.stderr
-    options = {"depth": 30, "skip": 2, "mode": "sparse", "queries": 4, "seed": 5}
-    _mine(encoded, tiny_model_dir, source, tmp_path / "function.jsonl.gz", **options)
+    same = {"depth": 30, "skip": 2, "mode": "sparse", "queries": 4, "seed": 5}
+    _mine(encoded, tiny_model_dir, source, tmp_path / "function.jsonl.gz", **same)
     assert (tmp_path / "command.jsonl.gz").read_bytes() == (tmp_path / "function.jsonl.gz").read_bytes()
 
 
 def test_a_model_that_did_not_encode_the_index_exits_with_status_2(
-    encoded: Path, linear_model_dir: Path, source: Path, tmp_path: Path
+    encoded: Path, linear_model_dir: Path, source: Path, run_command: RunCommand, tmp_path: Path
 ) -> None:
-    finished = _command(encoded, linear_model_dir, source, tmp_path / "out.jsonl")
+    finished = run_command("training.mine", *_options(encoded, linear_model_dir, source, tmp_path / "out.jsonl"))
     assert finished.returncode == 2
     assert "was built with another model: its ot_head" in finished.stderr
     assert "Traceback" not in finished.stderr

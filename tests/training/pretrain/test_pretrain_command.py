@@ -33,8 +33,8 @@ def _options(model: Path, corpus: Path, output: Path, *more: object) -> list[str
     return ["--from", str(model), "--data", str(corpus), "--output", str(output), *COMMON, *map(str, more)]
 
 
-def _start(*options: str, processes: int = 1) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m"]
+def _start(*options: str, python: str = sys.executable, processes: int = 1) -> subprocess.Popen[str]:
+    command = [python, "-m"]
     if processes > 1:
         command += ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"]
     # As many threads as here, since sums differ in their last bits with another number.
@@ -73,17 +73,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(
-    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, warm_python: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """The output folder of each method, run side by side."""
+    """The output folder of each method."""
     folders = {method: tmp_path_factory.mktemp("trained") / method for method in METHODS}
-    processes = []
     for method, folder in folders.items():
         more = ["--method", method, "--cache", cache / method, "--max_steps", 12, "--learning_rate", 0.003, "--use_cpu"]
         more += ["--preset", "paper"] if method == "ot-only" else ["--bf16", "--report_to", "tensorboard"]
-        processes.append(_start(*_options(masked_lm_dir, corpus_file, folder, *more)))
-    for process in processes:
-        _end(process)
+        _end(_start(*_options(masked_lm_dir, corpus_file, folder, *more), python=warm_python))
     return folders
 
 
@@ -122,7 +119,7 @@ def test_init_takes_the_head_that_was_trained(trained: dict[str, Path]) -> None:
 
 @pytest.mark.slow
 def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
-    steady_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path
+    steady_lm_dir: Path, corpus_file: Path, cache: Path, warm_python: str, tmp_path: Path
 ) -> None:
     def options(name: str, batch: int, accumulated: int) -> list[str]:
         more = [*SGD, "--cache", cache, "--use_cpu", "--per_device_train_batch_size", batch]
@@ -131,7 +128,7 @@ def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
 
     main(options("joined", 8, 1))
     main(options("accumulated", 2, 4))
-    _end(_start(*options("processes", 4, 1), processes=2))
+    _end(_start(*options("processes", 4, 1), python=warm_python, processes=2))
     joined = _weights(tmp_path / "joined")
     for name in ("processes", "accumulated"):
         for key in ("loss", "loss_mlm", "loss_decoder", "loss_bow"):

@@ -19,6 +19,7 @@ from pyserini_dupmae.training.data import load_training_set
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
 from pyserini_dupmae.training.teacher.score import ScoringResult, score
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import RunCommand
 from tests.training.teacher.conftest import Task
 
 
@@ -128,19 +129,18 @@ def test_an_unknown_dtype_is_refused(teacher: Path, task: Task, tmp_path: Path) 
         _score(teacher, task, tmp_path / "out.tsv", dtype="float8")
 
 
-def test_the_command_writes_what_the_function_does(teacher: Path, task: Task, tmp_path: Path) -> None:
+def test_the_command_writes_what_the_function_does(
+    teacher: Path, task: Task, run_command: RunCommand, tmp_path: Path
+) -> None:
     options = ["--depth", 2, "--max-length", 8, "--batch-size", 5]
-    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", "score", "--teacher", str(teacher)]
-    command += task.options(tmp_path / "command.tsv.gz", *options)
-    how = {"capture_output": True, "text": True, "check": False}
-    how["env"] = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    finished = subprocess.run(command, **how)
+    words = ["score", "--teacher", str(teacher), *task.options(tmp_path / "command.tsv.gz", *options)]
+    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert finished.returncode == 0, finished.stderr
     _score(teacher, task, tmp_path / "function.tsv.gz", depth=2, max_length=8, batch_size=5)
     assert (tmp_path / "command.tsv.gz").read_bytes() == (tmp_path / "function.tsv.gz").read_bytes()
-    refused = subprocess.run(
-        [*command, "--device", "cuda:77", "--overwrite"], capture_output=True, text=True, check=False
-    )
+    refused = run_command("training.teacher", *words, "--device", "cuda:77", "--overwrite")
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].startswith("error: cannot load")
     assert "Traceback" not in refused.stderr

@@ -138,9 +138,11 @@ def test_mistakes_are_named(
     assert not (tmp_path / "out" / "teacher.json").exists()
 
 
-def test_an_unknown_option_of_the_command_exits_with_status_2(masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
-    command = _command(masked_lm_dir, task, tmp_path / "out", "--no-such-option", 1)
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_an_unknown_option_of_the_command_exits_with_status_2(
+    masked_lm_dir: Path, task: Task, warm_python: str, tmp_path: Path
+) -> None:
+    _, *words = _command(masked_lm_dir, task, tmp_path / "out", "--no-such-option", 1)
+    finished = subprocess.run([warm_python, *words], capture_output=True, text=True, check=False)
     assert finished.returncode == 2
     assert "--no-such-option" in finished.stderr.splitlines()[-1]
     assert "Traceback" not in finished.stderr
