@@ -44,7 +44,7 @@ A relevant document explains bisection.
 
 def write(path: Path, lines: list[str]) -> str:
     content = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return str(path)
 
 

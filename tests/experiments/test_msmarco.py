@@ -153,7 +153,7 @@ def test_passages_of_v2(tmp_path: Path) -> None:
             for i in range(3)
         )
         data = "".join(json.dumps(line) + "\n" for line in lines).encode()
-        (tmp_path / f"msmarco_v2_passage_{part:02}.gz").write_bytes(gzip.compress(data))
+        (tmp_path / f"msmarco_v2_passage_{part:02}.gz").write_bytes(gzip.compress(data, mtime=0))
     collection = read_catalogue().collections["msmarco-v2-passage"]
     parser = FieldParser(collection.fields, docid_field=collection.docid_field)
     found = [parser.parse(record.decode(record.raw)) for record in FileRecords(tmp_path)]

@@ -25,7 +25,7 @@ def test_topics_of_a_beir_split_are_those_that_are_judged(tmp_path: Path) -> Non
 
 def test_queries_without_judgements_stay(tmp_path: Path) -> None:
     queries, qrels = tmp_path / "queries.tsv.gz", tmp_path / "qrels.txt"
-    queries.write_bytes(gzip.compress(b"19335\tanthropology definition\n47923\taxon terminals\n"))
+    queries.write_bytes(gzip.compress(b"19335\tanthropology definition\n47923\taxon terminals\n", mtime=0))
     qrels.write_text("19335 Q0 1017759 0\n19335 Q0 1082489 3\n")
     write_topic_set(str(queries), str(qrels), tmp_path / "out")
     assert (tmp_path / "out" / "topics.tsv").read_text() == "19335\tanthropology definition\n47923\taxon terminals\n"

@@ -30,7 +30,7 @@ def test_plain_text_has_a_text_a_line(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_read_in_order_and_compressed_files_too(tmp_path: Path) -> None:
-    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"second"))
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"second", mtime=0))
     (tmp_path / "sub").mkdir()
     write_jsonl(tmp_path / "sub" / "c.jsonl", [{"text": "third"}])
     (tmp_path / "a.txt").write_text("first")
@@ -97,7 +97,7 @@ def test_a_fingerprint_is_of_the_content(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n', "a.jsonl:2: not UTF-8"),
         ("a.txt", b"fine\n\xe9\n", "a.txt:2: not UTF-8"),
         ("a.txt.gz", b"not compressed", "a.txt.gz is damaged after line 0"),
-        ("a.txt.gz", gzip.compress(b"line\n" * 10)[:-12], "a.txt.gz is damaged after line"),
+        ("a.txt.gz", gzip.compress(b"line\n" * 10, mtime=0)[:-12], "a.txt.gz is damaged after line"),
         ("a.csv", b"a,b\n", "holds no text that can be read (.jsonl"),
     ],
 )
