@@ -16,7 +16,7 @@ import pytest
 from pyserini_dupmae.training.run.__main__ import main
 from tests.helpers import RunCommand
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]  # they share one run, which takes a minute or three
 
 AFTER_STAGE1 = ["encode1", "evaluate1", "mine", "stage2", "evaluate2", "teacher", "score", "stage3", "evaluate3"]
 

@@ -236,7 +236,7 @@ def test_a_log_that_is_gone_is_said_and_left_out(folder, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("pyserini_dupmae"), "propagate", True)  # a command in this process stops it
     (folder / "results" / "log.jsonl").unlink()
     made = report(folder / "results", output=folder / "out")
-    (said,) = (record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
+    (said,) = {record.getMessage() for record in caplog.records if record.levelno == logging.WARNING}
     assert said == f"there is no training log {folder / 'results' / 'log.jsonl'}; it is left out"
     assert "Training" not in Page(made.html.read_text()).titles
 
