@@ -2,10 +2,10 @@
 
 A run has to be a function of its queries, not of the batches they came in. So a batch is of queries of one length:
 nothing is padded, and everything that is done to a row is done to it alone. A library may still round a row of a small
-matrix otherwise than the same row of a large one. On a CPU that is looked at, once for each shape: where the first or the
-last query of a batch comes out otherwise when it is alone, batches of that shape are not made, so that every query is
-what it is alone, to the last bit. On a GPU it would be so for nearly all shapes. There each batch is filled up to one
-size, so that a query's shape depends on its own length only; a single query then takes as long as a full batch.
+matrix otherwise than the same row of a large one. On a CPU that is looked at, once for each shape: where the first or
+the last query of a batch comes out otherwise when it is alone, batches of that shape are not made, so that every query
+is what it is alone, to the last bit. On a GPU it would be so for nearly all shapes. There each batch is filled up to
+one size, so that a query's shape depends on its own length only; a single query then takes as long as a full batch.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ GPU_SIZE = 64
 
 
 class QueryBatch(NamedTuple):
-    """Queries of one length: their ``numbers``, token ids ``ids`` (B, L) int64, the dense part ``cls`` (B, d') and ``mu``
-    (B, |V|), both float32."""
+    """Queries of one length: ``numbers`` says which, ``ids`` (B, L) int64 are their tokens.
+
+    The dense part ``cls`` (B, d') and ``mu`` (B, |V|) are float32.
+    """
 
     numbers: list[int]
     ids: Tensor
@@ -45,8 +47,8 @@ class QueryBatches:
     def represent(self, tokens: Sequence[Sequence[int]]) -> Iterator[QueryBatch]:
         """Every query of ``tokens``, its token ids with special ones, once; by length."""
         by_length: dict[int, list[int]] = {}
-        for number, ids in enumerate(tokens):
-            by_length.setdefault(len(ids), []).append(number)
+        for number, of_query in enumerate(tokens):
+            by_length.setdefault(len(of_query), []).append(number)
         for same_length in by_length.values():
             for numbers in self._divided(same_length):
                 ids = torch.tensor([list(tokens[number]) for number in numbers], device=self.model.device)
@@ -71,7 +73,7 @@ class QueryBatches:
             filled = torch.cat([ids, ids[-1:].expand(GPU_SIZE - len(ids), -1)])
             cls, mu = self._forward(filled)
             return cls[: len(ids)], mu[: len(ids)]
-        if self._alike.get(tuple(ids.shape), True):
+        if self._alike.get((ids.shape[0], ids.shape[1]), True):
             together = self._forward(ids)
             if self._is_alike(ids, together):
                 return together

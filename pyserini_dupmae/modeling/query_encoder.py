@@ -82,13 +82,18 @@ class QueryModel:
     def load(
         cls,
         name: str,
-        device: str = "cpu",
+        device: str | None = "cpu",
         dtype: str = "float32",
         query_top_k: int | None = None,
         query_max_length: int | None = None,
     ) -> QueryModel:
-        """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`."""
-        return _load(name, device, dtype, query_top_k, query_max_length)
+        """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`.
+
+        ``device`` None is a GPU if there is one.
+        """
+        from pyserini_dupmae.modeling.loading import default_device
+
+        return _load(name, device or default_device(), dtype, query_top_k, query_max_length)
 
     def encode(self, texts: Sequence[str]) -> list[EncodedQuery]:
         """Encode ``texts``, in order.

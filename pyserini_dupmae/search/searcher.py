@@ -33,12 +33,18 @@ class DupMAESearcher:
     Args:
         index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``.
         encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
-            own). By name it is loaded on the CPU, in float32.
+            own).
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
         engine: ``"scan"``, which scores every document, ``"lists"``, or ``"auto"``, as `pyserini_dupmae.search.engines`
             says.
+        device: where queries are encoded (default: a GPU if there is one). This and what follows is of an encoder that
+            is named; one that is loaded is as it is.
+        dtype: what queries are encoded in: ``"auto"``, as the documents were, ``"float32"``, ``"bfloat16"`` or
+            ``"float16"``.
+        query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
+        query_max_length: tokens kept of a query (default: the model's).
 
     Raises:
         UserError: an unknown mode, no such index or model, or a model that did not encode the collection.
@@ -53,11 +59,21 @@ class DupMAESearcher:
         certify: int | None = None,
         max_depth: int | None = None,
         engine: str = "auto",
+        device: str | None = None,
+        dtype: str = "auto",
+        query_top_k: int | None = None,
+        query_max_length: int | None = None,
     ):
         self.certify, self.max_depth = certify, max_depth
         self.engines = open_collection(index, mode, engine)
-        self.encoder = encoder if isinstance(encoder, QueryModel) else QueryModel.load(str(encoder or DEFAULT_MODEL))
-        self.encoder.identity.require(self.engines.exact.store.model, str(index))
+        store = self.engines.exact.store
+        if not isinstance(encoder, QueryModel):
+            chosen = store.dtype if dtype == "auto" else dtype
+            encoder = QueryModel.load(str(encoder or DEFAULT_MODEL), device, chosen, query_top_k, query_max_length)
+        self.encoder = encoder
+        self.encoder.identity.require(store.model, str(index))
+        if encoder.dtype != store.dtype:
+            logger.warning("queries are encoded in %s, but documents were in %s", encoder.dtype, store.dtype)
         self.num_docs = len(self.engines.exact.docids)
         self.mode = mode
         self._ranker = self.engines.ranker(mode)

@@ -15,7 +15,7 @@ from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.modeling.query_batches import GPU_SIZE, QueryBatches
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 
-WORDS = "return value list file date number color thread socket heap turtle string object index name type path".split()
+WORDS = ["return", "value", "list", "file", "date", "number", "color", "thread", "socket", "heap", "turtle", "string"]
 SIZES = (2, 3, 5, 16, 31, 64, 100)
 
 
@@ -95,9 +95,12 @@ def test_queries_of_one_length_go_together():
     batches = QueryBatches(stub)
     assert by_number(batches, TOKENS) == ALONE
     # 30 of each length: a batch of 16, three of 4, two alone; the first of a shape is looked at.
-    assert sorted(stub.shapes)[::-1] == sorted(
-        [shape for length in (2, 3, 4) for shape in [(16, length), *[(4, length)] * 3, *[(1, length)] * 6]]
-    )[::-1]
+    assert (
+        sorted(stub.shapes)[::-1]
+        == sorted([shape for length in (2, 3, 4) for shape in [(16, length), *[(4, length)] * 3, *[(1, length)] * 6]])[
+            ::-1
+        ]
+    )
     stub.shapes.clear()
     assert by_number(batches, TOKENS) == ALONE
     assert len(stub.shapes) == 3 * 6
