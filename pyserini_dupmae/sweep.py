@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add("--metrics", nargs="+", default=METRICS, metavar="METRIC", help="default: " + " ".join(METRICS))
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
     add("--collection", metavar="NAME", help="what reports call it; default: the name of OUT")
-    add_device(result, "cpu")
+    add_device(result)
     add_engine(result)
     add_threads(result)
     add("--output-format", choices=("text", "markdown", "json"), default="text", help="of the table")

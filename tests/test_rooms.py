@@ -26,7 +26,7 @@ ARROWS = {
     "encode": ("util data modeling store index", ""),
     "encoders": ("util modeling", ""),
     "search": ("util data modeling store index jvm", ""),
-    "plugin": ("util modeling encoders index search", "jvm"),
+    "plugin": ("util modeling store encoders index search", "jvm"),
     "evaluation": ("util data", "encode store modeling search"),
     "training": ("util data modeling store evaluation", ""),
     "training.mine": ("util data modeling store training", "search"),

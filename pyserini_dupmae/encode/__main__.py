@@ -6,11 +6,13 @@
         encoder --encoder MODEL
 
 writes ``OUT/store`` (the forward store), ``OUT/faiss`` and ``OUT/lucene``. Interrupted, the same command goes on.
+With ``encoder --processes N``, or started by ``torchrun --nproc_per_node N -m``, several processes write one store.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,14 @@ def _add_model(group: argparse.ArgumentParser) -> None:
     add_batch_size(group, "documents", None, " (default: 32, on a GPU 256)")
     group.add_argument("--max-length", type=positive_int, help="tokens of a document (default: the model's)")
     add_device(group)
-    add_dtype(group)
+    group.add_argument(
+        "--processes",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="processes that encode, a shard at a time each: one a GPU, or on a CPU with a part of its cores",
+    )
+    add_dtype(group, "bfloat16 on a GPU that has it natively, else float32")
     group.add_argument("--top-k", type=positive_int, help="tokens kept of a document (default: the model's)")
     group.add_argument(
         "--quantization-bits", type=positive_int, default=8, dest="bits", help="bits of a weight in Lucene, 1 to 16"
@@ -95,6 +104,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     asked, alone = options.pop("to"), options.pop("store_only")
     if asked and alone:
         raise UserError(f"--store-only and --to-{asked[0]} exclude each other; leave one out")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from pyserini_dupmae.encode.workers import Torchrun, follow
+
+        if options["processes"] > 1:
+            raise UserError("torchrun starts the processes; leave out --processes")
+        if int(os.environ["RANK"]) > 0:
+            return follow()
+        options["processes"] = Torchrun()
     print(api.encode(**options, to=[] if alone else asked or DEFAULT_KINDS))
 
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from pyserini_dupmae.data.corpus import Corpus, shard_range
 from pyserini_dupmae.encode.output import EncodingSettings, OutputFolder
-from pyserini_dupmae.encode.pipeline import encode_store
+from pyserini_dupmae.encode.pipeline import begin_store, encode_shards, finish_store
+from pyserini_dupmae.encode.workers import Crew, Job, Processes, Shown
 from pyserini_dupmae.index.build import index, known_kinds, require_tools, search_command
 from pyserini_dupmae.index.info import DEFAULT_KINDS
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
-from pyserini_dupmae.modeling.loading import LoadedModel, load_model
+from pyserini_dupmae.modeling.loading import AUTO, LoadedModel, default_device, load_model, resolve_dtype
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.log import logger
 
@@ -83,7 +82,8 @@ def encode(
     bits: int = 8,
     batch_size: int | None = None,
     device: str | None = None,
-    dtype: str = "float32",
+    dtype: str = "auto",
+    processes: int | Crew = 1,
 ) -> EncodeResult:
     """Encode a collection with a DupMAE model, and index it.
 
@@ -120,7 +120,10 @@ def encode(
         bits: of a weight in the Lucene index, 1 to 16.
         batch_size: documents encoded together (default: 32, on a GPU 256).
         device: where the model runs: ``cpu``, ``cuda``, ``cuda:1``, ... (default: ``cuda`` if there is one).
-        dtype: what the model computes in: ``float32``, ``bfloat16`` or ``float16``.
+        dtype: what the model computes in: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``, bfloat16 on a
+            GPU that has it natively, else float32. The store says what it was.
+        processes: how many encode, each a shard at a time: on GPUs one process each, on a CPU with a part of its cores.
+            The bytes are those of one process. A script that gives more than 1 needs ``if __name__ == "__main__":``.
 
     Raises:
         UserError: there is no such corpus or model, a document is bad or a docid occurs twice, an option is out of
@@ -132,6 +135,7 @@ def encode(
     require_positive(
         shard_num=shard_num, shard_size=shard_size, max_length=max_length, top_k=top_k, batch_size=batch_size
     )
+    crew = _crew(processes)
     target = OutputFolder(Path(output), known_kinds(to))
     target.admit(resume, overwrite)
     _require_buildable(target.indexes if overwrite else target.missing_indexes(), bits)
@@ -143,9 +147,12 @@ def encode(
         docid_field=docid_field,
         skip=on_error == "skip",
     )
-    loaded = load_model(
-        str(encoder or DEFAULT_MODEL), device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype
-    )
+    device = device or default_device()
+    if dtype == AUTO and not overwrite:
+        dtype = target.begun_dtype() or dtype
+    dtype = resolve_dtype(dtype, device)
+    name = str(encoder or DEFAULT_MODEL)
+    loaded = load_model(name, device, dtype)
     settings = EncodingSettings(
         model=loaded.identity,
         max_length=_checked_length(max_length, loaded),
@@ -168,7 +175,29 @@ def encode(
     if overwrite:
         target.clear()
     started = time.perf_counter()
-    written = encode_store(islice(documents, part.start, part.stop), len(part), loaded.model, settings, target.store)
+    job = Job(
+        corpus=None if corpus is None else Path(corpus),
+        ir_dataset=ir_dataset,
+        fields=fields,
+        delimiter=delimiter,
+        docid_field=docid_field,
+        skip=on_error == "skip",
+        start=part.start,
+        stop=part.stop,
+        encoder=name,
+        device=device,
+        settings=settings,
+        folder=target.store,
+    )
+    begin_store(target.store, settings, loaded.model.terms)
+    if crew is None:
+        with Shown(len(part)) as shown:
+            shards = islice(documents, part.start, part.stop)
+            done = list(encode_shards(shards, loaded.model, settings, target.store, shown))
+    else:
+        del loaded  # its memory is for the processes
+        done = crew.encode(job)
+    written = finish_store(target.store, settings, done)
     seconds = time.perf_counter() - started
     missing = target.missing_indexes()
     if missing:
@@ -182,8 +211,16 @@ def encode(
         terms=written.terms,
         bytes=target.size(),
         indexes=tuple(target.indexes),
-        next_command=_next_command(target, str(encoder or DEFAULT_MODEL)),
+        next_command=_next_command(target, name),
     )
+
+
+def _crew(processes: int | Crew) -> Crew | None:
+    """Who encodes beside this process; None: it does so itself."""
+    if not isinstance(processes, int):
+        return processes
+    require_positive(processes=processes)
+    return Processes(processes) if processes > 1 else None
 
 
 def _require_buildable(indexes: Sequence[str], bits: int) -> None:

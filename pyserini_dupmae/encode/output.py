@@ -90,6 +90,11 @@ class OutputFolder:
         require_same(begun, options, work=work, mend=BEGIN_AGAIN, as_options=True)
         logger.info("going on with the encoding in %s", self.folder)
 
+    def begun_dtype(self) -> str | None:
+        """The dtype of the encoding that is begun here, None where there is none."""
+        begun = begun_with(self.store / SETTINGS_JSON, BEGIN_AGAIN)
+        return None if begun is None else begun.get("dtype")
+
     def size(self) -> int:
         """Bytes of the store and the wanted indexes."""
         folders = [self.folder / name for name in (STORE, *self.indexes)]

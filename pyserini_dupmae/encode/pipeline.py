@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Full, Queue
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from pyserini_dupmae.data.corpus import Document
 from pyserini_dupmae.encode.output import SETTINGS_JSON, EncodingSettings
@@ -25,65 +24,117 @@ _POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
+class WrittenShard:
+    """A finished shard: its ``number`` and ``documents``, and whether they were ``encoded`` now.
+
+    ``max_weight`` is the largest of its weights, ``terms`` how many of them are positive.
+    """
+
+    number: int
+    documents: int
+    encoded: bool
+    max_weight: float
+    terms: int
+
+
+class Watch(Protocol):
+    """Who is told how an encoding goes on."""
+
+    def begin(self, shard: Path) -> None:
+        """The encoding of ``shard`` begins."""
+
+    def advance(self, documents: int) -> None:
+        """So many documents more are encoded."""
+
+    def skip(self, documents: int) -> None:
+        """So many were there already."""
+
+
+@dataclass(frozen=True)
 class EncodedStore:
-    """What `encode_store` did: how many documents it ``encoded``, and the mean number of ``terms`` of all."""
+    """A finished store: how many documents were ``encoded`` now, and the mean number of ``terms`` of all."""
 
     encoded: int
     terms: float
 
 
-def encode_store(
-    documents: Iterable[Document], total: int, model: DupMAEModel, settings: EncodingSettings, folder: Path
-) -> EncodedStore:
-    """Write the store of ``documents``, ``total`` many, to ``folder``, or finish the one that is begun there.
+def begin_store(folder: Path, settings: EncodingSettings, terms: list[str]) -> None:
+    """Make the folder of a store, with what an interrupted encoding goes on with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / SETTINGS_JSON, asdict(settings))
+    write_json(folder / StoreInfo.terms_file, terms)
 
-    Memory: a few shards, however many documents there are. Equal documents and settings give equal bytes, interrupted
-    or not.
+
+def finish_store(folder: Path, settings: EncodingSettings, written: Iterable[WrittenShard]) -> EncodedStore:
+    """Write ``store.json`` of shards that are all there, in any order.
+
+    Raises:
+        UserError: there are more shards than the corpus has documents for.
+    """
+    shards = sorted(written, key=lambda shard: shard.number)
+    names = [shard_path(folder, shard.number).name for shard in shards]
+    left = sorted({path.name for path in folder.glob("shard-*.safetensors")} - set(names))
+    if left:
+        raise UserError(f"the corpus has fewer documents than when {folder / left[0]} was written; use --overwrite")
+    documents = sum(shard.documents for shard in shards)
+    largest = max(shard.max_weight for shard in shards)
+    StoreInfo(settings.model, documents, settings.top_k, largest, names, dtype=settings.dtype).write(folder)
+    encoded = sum(shard.documents for shard in shards if shard.encoded)
+    return EncodedStore(encoded, sum(shard.terms for shard in shards) / documents)
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where shard ``number`` of a store lies."""
+    return folder / f"shard-{number:06d}.safetensors"
+
+
+def encode_shards(
+    documents: Iterable[Document],
+    model: DupMAEModel,
+    settings: EncodingSettings,
+    folder: Path,
+    watch: Watch,
+    first: int = 0,
+    step: int = 1,
+) -> Iterator[WrittenShard]:
+    """Write the shards ``first``, ``first + step``, ... of ``documents``, and yield each that is done.
+
+    Shards that are there are checked and kept. Memory: a few shards, however many documents there are. Equal documents
+    and settings give equal bytes, interrupted or not.
 
     Raises:
         UserError: a document is bad, the corpus is not that of the shards that are there, or the model gave NaN.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / SETTINGS_JSON, asdict(settings))
-    info = StoreInfo(settings.model, total, settings.top_k, 0.0, [])
-    write_json(folder / info.terms_file, model.terms)
-    names: list[str] = []
-    max_weight, encoded, terms = 0.0, 0, 0
-    with tqdm(total=total, desc="encoding", unit=" documents", mininterval=1) as progress:
-        for path, window in prefetch(_windows_to_do(documents, folder, model, settings)):
-            if window is None:
-                shard = Shard(path)
-                progress.initial += len(shard)  # not counted in the documents/s
-                progress.update(len(shard))
-                weights = shard.weights
-            else:
-                found = encode_window(model, window, settings.top_k, settings.batch_size, progress.update)
-                contents = window.texts if settings.store_contents else None
-                arrays = (found.cls, found.token_ids, found.weights)
-                write_shard(path, window.docids, *arrays, model.config.vocab_size, contents, window.text_hashes())
-                weights = found.weights
-                encoded += len(window.documents)
-            max_weight = max(max_weight, float(weights[:, 0].max()))
-            terms += int(np.count_nonzero(weights > 0))
-            names.append(path.name)
-    left = sorted({path.name for path in folder.glob("shard-*.safetensors")} - set(names))
-    if left:
-        raise UserError(f"the corpus has fewer documents than when {folder / left[0]} was written; use --overwrite")
-    StoreInfo(settings.model, total, settings.top_k, max_weight, names).write(folder)
-    return EncodedStore(encoded, terms / total)
+    for number, window in prefetch(_windows_to_do(documents, folder, model, settings, first, step)):
+        path = shard_path(folder, number)
+        if window is None:
+            shard = Shard(path)
+            watch.skip(len(shard))
+            weights = shard.weights
+        else:
+            watch.begin(path)
+            found = encode_window(model, window, settings.top_k, settings.batch_size, watch.advance)
+            contents = window.texts if settings.store_contents else None
+            arrays = (found.cls, found.token_ids, found.weights)
+            write_shard(path, window.docids, *arrays, model.config.vocab_size, contents, window.text_hashes())
+            weights = found.weights
+        largest, terms = float(weights[:, 0].max()), int(np.count_nonzero(weights > 0))
+        yield WrittenShard(number, len(weights), window is not None, largest, terms)
 
 
 def _windows_to_do(
-    documents: Iterable[Document], folder: Path, model: DupMAEModel, settings: EncodingSettings
-) -> Iterator[tuple[Path, Window | None]]:
-    """The path of each shard, with its window unless the shard is finished."""
+    documents: Iterable[Document], folder: Path, model: DupMAEModel, settings: EncodingSettings, first: int, step: int
+) -> Iterator[tuple[int, Window | None]]:
+    """The number of each shard that is asked for, with its window unless the shard is finished."""
     for number, part in enumerate(windows(documents, settings.shard_size)):
-        path = folder / f"shard-{number:06d}.safetensors"
+        if number % step != first:
+            continue
+        path = shard_path(folder, number)
         if path.exists():
             _require_unchanged(path, part)
-            yield path, None
+            yield number, None
         else:
-            yield path, tokenise(part, model.tokenizer, settings.max_length)
+            yield number, tokenise(part, model.tokenizer, settings.max_length)
 
 
 def _require_unchanged(path: Path, documents: list[Document]) -> None:

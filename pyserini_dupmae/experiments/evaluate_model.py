@@ -15,7 +15,6 @@ from pyserini_dupmae.evaluation.collection import measure_searcher
 from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult
 from pyserini_dupmae.experiments.prepare import QRELS, TOPICS, write_topic_set
 from pyserini_dupmae.experiments.recipes import METRICS, MODES
-from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search.run import TAG
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError
@@ -31,6 +30,7 @@ def evaluate_model(
     name: str | None = None,
     hits: int = 100,
     device: str | None = None,
+    dtype: str = "auto",
     engine: str = "auto",
     threads: int | None = None,
 ) -> list[ConditionResult]:
@@ -44,7 +44,8 @@ def evaluate_model(
         indexes: what `encode` wrote for each collection; without them the collections are encoded.
         name: what the results call the model (default: the name of its folder).
         hits: documents a query.
-        device: where the model runs (default: for documents a GPU if there is one, for queries the CPU).
+        device: where the model runs (default: a GPU if there is one).
+        dtype: what it computes in, as `encode` takes it.
         engine: how documents are found, as in `search`.
         threads: threads that search (default: one for each core that the process may use).
 
@@ -63,10 +64,13 @@ def evaluate_model(
     folders = [Path(index) for index in indexes] or [output / "index" / one for one in names]
     for collection, folder in zip(collections, [] if indexes else folders, strict=not indexes):
         corpus, dataset = (None, str(collection.qrels)) if collection.topics is None else (collection.corpus, None)
-        print(encode(corpus, ir_dataset=dataset, output=folder, encoder=encoder, device=device, resume=True))
+        done = encode(
+            corpus, ir_dataset=dataset, output=folder, encoder=encoder, device=device, dtype=dtype, resume=True
+        )
+        print(done)
     results = []
     for collection, of_collection, folder in zip(collections, names, folders, strict=True):
-        with DupMAESearcher(folder, QueryModel.load(encoder, device or "cpu"), engine=engine) as searcher:
+        with DupMAESearcher(folder, encoder, engine=engine, device=device) as searcher:
             results += _measure(
                 searcher, collection, of_collection, name or Path(encoder).name, output, hits=hits, threads=threads
             )

@@ -93,7 +93,7 @@ def sweep(
     metrics: Sequence[str] = DEFAULT_METRICS,
     hits: int = 1000,
     collection: str | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     engine: str = "auto",
     threads: int | None = None,
 ) -> SweepResult:
@@ -124,7 +124,7 @@ def sweep(
         metrics: as in `evaluate`.
         hits: documents a query.
         collection: what reports call it; default: the name of the first folder.
-        device: where the queries are encoded.
+        device: where the queries are encoded (default: a GPU if there is one).
         engine: how documents are found, as in `search`. With ``"scan"`` postings are built, which takes neither FAISS
             nor Java.
         threads: threads that search (default: one for each core that the process may use).
@@ -147,7 +147,7 @@ def sweep(
     judgements = read_qrels(qrels)
     judged = _judged_topics(topics, judgements)
     name = str(encoder or DEFAULT_MODEL)
-    model = QueryModel.load(name, device)
+    model = QueryModel.load(name, device, store.dtype)
     model.identity.require(store.model, str(folders[0]))
     called = collection or folders[0].resolve().name
     inputs: dict[str, Any] = {

@@ -18,6 +18,7 @@ from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.util.errors import UserError, first_line
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+AUTO = "auto"
 
 
 @dataclass
@@ -26,6 +27,22 @@ class LoadedModel:
 
     model: DupMAEModel
     identity: ModelIdentity
+
+
+def default_device() -> str:
+    """``cuda`` if there is a GPU, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """``dtype``, for ``"auto"`` what suits the device: bfloat16 on a GPU that computes in it natively, else float32.
+
+    Also on a CPU that has bfloat16: what is encoded there in float32 is all but equal on every machine.
+    """
+    if dtype != AUTO:
+        return dtype
+    native = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if native else "float32"
 
 
 def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> LoadedModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +14,11 @@ from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.log import logger
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pyserini_dupmae.modeling.identity import ModelIdentity
     from pyserini_dupmae.modeling.loading import LoadedModel
+    from pyserini_dupmae.modeling.query_batches import QueryBatches
 
 REMEMBERED_QUERIES = 4096
 MANY_TERMS = 1500
@@ -79,64 +82,89 @@ class QueryModel:
     def load(
         cls,
         name: str,
-        device: str = "cpu",
+        device: str | None = "cpu",
         dtype: str = "float32",
         query_top_k: int | None = None,
         query_max_length: int | None = None,
     ) -> QueryModel:
-        """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`."""
-        return _load(name, device, dtype, query_top_k, query_max_length)
+        """The model ``name``; loading it twice in a process gives the same object. Raises `UserError`.
+
+        ``device`` None is a GPU if there is one.
+        """
+        from pyserini_dupmae.modeling.loading import default_device
+
+        return _load(name, device or default_device(), dtype, query_top_k, query_max_length)
 
     def encode(self, texts: Sequence[str]) -> list[EncodedQuery]:
-        """Encode ``texts``, in order, each by itself: among others it would round differently, and a run would depend
-        on the batches it was made in.
+        """Encode ``texts``, in order.
+
+        A query's numbers do not depend on the others: see `pyserini_dupmae.modeling.query_batches`.
 
         Raises:
             UserError: the model gives NaN or infinity for a query.
         """
         found = {text: self._memory[text] for text in texts if text in self._memory}
-        for text in texts:
-            if text not in found:
-                found[text] = self._memory[text] = self._encode(text)
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        for text, query in zip(new, self._encode(new), strict=True):
+            found[text] = self._memory[text] = query
         while len(self._memory) > REMEMBERED_QUERIES:
             self._memory.popitem(last=False)
         return [found[text] for text in texts]
 
-    def _encode(self, text: str) -> EncodedQuery:
-        import torch
+    def _encode(self, texts: list[str]) -> list[EncodedQuery]:
+        if not texts:
+            return []
+        tokens = self.model.tokenizer(texts, max_length=self.query_max_length, truncation=True)["input_ids"]
+        encoded: dict[int, EncodedQuery] = {}
+        for batch in self._batches.represent(tokens):
+            finite = (batch.cls.isfinite().all(dim=1) & batch.mu.isfinite().all(dim=1)).tolist()
+            weights = (batch.mu.clamp_min(0) * self._has_a_known_token(batch.ids)).cpu().numpy()
+            for row, number in enumerate(batch.numbers):
+                if not finite[row]:
+                    raise self._not_finite(texts[number])
+                token_ids = np.flatnonzero(weights[row])
+                query = EncodedQuery(batch.cls[row].cpu().numpy(), token_ids, weights[row][token_ids])
+                encoded[number] = query if self.query_top_k is None else query.largest(self.query_top_k)
+        queries = [encoded[number] for number in range(len(texts))]
+        self._warn(texts, queries)
+        return queries
 
-        model = self.model
-        batch = model.tokenizer([text], max_length=self.query_max_length, truncation=True, return_tensors="pt").to(
-            model.device
+    def _has_a_known_token(self, ids: Tensor) -> Tensor:
+        """Which of the queries ``ids`` (B, L) have an ordinary token other than [UNK]: (B, 1) bool."""
+        unknown = self.model.tokenizer.unk_token_id
+        known = self.model.ordinary_tokens(ids, ids.new_ones(ids.shape)) & (ids != (-1 if unknown is None else unknown))
+        return known.any(dim=1, keepdim=True)
+
+    def _not_finite(self, text: str) -> UserError:
+        in_full = self.dtype == "float32"
+        return UserError(
+            f"the model gave NaN or infinity for the query {text!r}; "
+            f"{'its weights are damaged' if in_full else 'encode in float32'}"
         )
-        input_ids, attention_mask = batch["input_ids"], batch["attention_mask"]
-        cls, mu = (part[0].float() for part in model.represent(input_ids, attention_mask))
-        if not (cls.isfinite().all() and mu.isfinite().all()):
-            raise UserError(
-                f"the model gave NaN or infinity for the query {text!r}; "
-                f"{'its weights are damaged' if model.dtype == torch.float32 else 'encode in float32'}"
-            )
-        unknown = model.tokenizer.unk_token_id
-        known = model.ordinary_tokens(input_ids, attention_mask) & (input_ids != (-1 if unknown is None else unknown))
-        weights = (mu.clamp_min(0) * known.any()).cpu().numpy()
-        token_ids = np.flatnonzero(weights)
-        query = EncodedQuery(cls.cpu().numpy(), token_ids, weights[token_ids])
-        if self.query_top_k is not None:
-            query = query.largest(self.query_top_k)
-        self._warn(text, len(query.token_ids))
-        return query
 
-    def _warn(self, text: str, terms: int) -> None:
+    def _warn(self, texts: list[str], queries: list[EncodedQuery]) -> None:
         """Say, of the first such query, that it has very many terms."""
-        if terms > MANY_TERMS and not self._warned:
-            self._warned = True
-            logger.warning(
-                "the query %r has %d terms, more than %d, which makes a search slow; an untrained head gives so many: "
-                "see init --calibrate, or keep the largest with query_top_k",
-                text,
-                terms,
-                MANY_TERMS,
-            )
+        for text, query in zip(texts, queries, strict=True):
+            if len(query.token_ids) > MANY_TERMS and not self._warned:
+                self._warned = True
+                logger.warning(
+                    "the query %r has %d terms, more than %d, which makes a search slow; an untrained head gives so "
+                    "many: see init --calibrate, or keep the largest with query_top_k",
+                    text,
+                    len(query.token_ids),
+                    MANY_TERMS,
+                )
+
+    @cached_property
+    def _batches(self) -> QueryBatches:
+        from pyserini_dupmae.modeling.query_batches import QueryBatches
+
+        return QueryBatches(self.model)
+
+    @property
+    def dtype(self) -> str:
+        """What the model computes in: ``float32``, ``bfloat16`` or ``float16``."""
+        return str(self.model.dtype).removeprefix("torch.")
 
 
 @lru_cache(maxsize=4)

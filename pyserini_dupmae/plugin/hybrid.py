@@ -16,7 +16,9 @@ import faiss
 from pyserini_dupmae.encoders import DupMAEImpactQueryEncoder, DupMAEQueryEncoder
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.modeling.impacts import QUERY_SCALE
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search.engines import Engines, open_engines
+from pyserini_dupmae.store import STORE_JSON, StoreInfo
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.errors import UserError
 
@@ -25,10 +27,19 @@ CERTIFIED = 100
 
 
 def require_model(query_encoder: Any, index_dir: str) -> None:
-    """Raise `UserError` for a DupMAE query encoder whose model did not make the index, where ``dupmae.json`` tells."""
+    """Raise `UserError` for a DupMAE query encoder whose model did not make the index, where ``dupmae.json`` tells.
+
+    Documents that were encoded in another dtype than float32 have their queries encoded in that.
+    """
     is_dupmae = isinstance(query_encoder, DupMAEQueryEncoder | DupMAEImpactQueryEncoder)
-    if is_dupmae and (Path(index_dir) / INFO_JSON).exists():
-        query_encoder.query_model.identity.require(IndexInfo.read(index_dir).model, index_dir)
+    if not is_dupmae or not (Path(index_dir) / INFO_JSON).exists():
+        return
+    info, model = IndexInfo.read(index_dir), query_encoder.query_model
+    model.identity.require(info.model, index_dir)
+    stores = [folder for folder in info.store_folders(index_dir) if (folder / STORE_JSON).exists()]
+    dtype = StoreInfo.read(stores[0]).dtype if stores else model.dtype
+    if dtype != model.dtype == "float32":
+        query_encoder.query_model = QueryModel.load(model.identity.name, str(model.model.device), dtype)
 
 
 _AnyBase: Any = object  # the searcher that stands behind is known when Pyserini is imported

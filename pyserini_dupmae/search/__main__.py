@@ -44,8 +44,8 @@ def parser() -> argparse.ArgumentParser:
     add("--query-max-length", type=positive_int, metavar="N", help="tokens kept of a query (default: the model's)")
     add_batch_size(result, "queries", 32)
     add_threads(result)
-    add_device(result, "cpu")
-    add_dtype(result)
+    add_device(result)
+    add_dtype(result, "what the documents were encoded in")
     return result
 
 

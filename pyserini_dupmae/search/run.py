@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import numpy as np
 from tqdm import tqdm
 
 from pyserini_dupmae.data.runs import FORMS, run_lines
-from pyserini_dupmae.data.topics import Topics, read_topics
+from pyserini_dupmae.data.topics import Topic, Topics, read_topics
+from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.fusion import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import atomic_open
 
 TAG = "dupmae"
+ENCODED_TOGETHER = 1024
 SAMPLED_DOCUMENTS = 1000
 
 
@@ -81,8 +84,8 @@ def search(
     remove_query: bool = False,
     batch_size: int = 32,
     threads: int | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
+    device: str | None = None,
+    dtype: str = "auto",
     output_format: str = "trec",
     engine: str = "auto",
     query_top_k: int | None = None,
@@ -113,8 +116,9 @@ def search(
         remove_query: leave out the document that has the query's own id.
         batch_size: queries taken together.
         threads: threads that search (default: one for each core that the process may use).
-        device: where the queries are encoded.
-        dtype: what the model computes in: ``float32``, ``bfloat16`` or ``float16``.
+        device: where the queries are encoded (default: a GPU if there is one).
+        dtype: what the queries are encoded in: ``"auto"``, as the documents were, ``"float32"``, ``"bfloat16"`` or
+            ``"float16"``.
         engine: ``"scan"``, which scores every document and needs neither FAISS nor Java, ``"lists"``, or ``"auto"``.
         query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
         query_max_length: tokens kept of a query (default: the model's).
@@ -137,36 +141,31 @@ def search(
     depths: list[int] = []
     terms: list[int] = []
     seconds: list[float] = []
-    with (
-        DupMAESearcher(
-            index,
-            encoder,
-            mode=mode,
-            certify=certify + remove_query,
-            max_depth=max_depth,
-            engine=engine,
-            device=device,
-            dtype=dtype,
-            query_top_k=query_top_k,
-            query_max_length=query_max_length,
-        ) as searcher,
-        atomic_open(path) as run,
-        tqdm(total=len(pairs), unit="query", desc="searching") as progress,
-    ):
-        for start in range(0, len(pairs), batch_size):
-            batch = pairs[start : start + batch_size]
-            before = time.perf_counter()
-            queries = searcher.encode([text for _, text in batch])
-            rankings = searcher.rank(queries, hits + remove_query, threads)
-            seconds.append(time.perf_counter() - before)
-            proved += [ranking.proved for ranking in rankings]
-            depths += [ranking.depth for ranking in rankings]
-            terms += [len(query.token_ids) for query in queries]
-            for (qid, _), ranking in zip(batch, rankings, strict=True):
-                found = searcher.engines.hits(ranking)
-                kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
-                run.writelines(run_lines(qid, kept, output_format, TAG))
-            progress.update(len(batch))
+    with DupMAESearcher(
+        index,
+        encoder,
+        mode=mode,
+        certify=certify + remove_query,
+        max_depth=max_depth,
+        engine=engine,
+        device=device,
+        dtype=dtype,
+        query_top_k=query_top_k,
+        query_max_length=query_max_length,
+    ) as searcher:
+        with atomic_open(path) as run, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
+            for batch, queries, encoding in _encoded(searcher, pairs, batch_size):
+                before = time.perf_counter()
+                rankings = searcher.rank(queries, hits + remove_query, threads)
+                seconds.append(encoding + time.perf_counter() - before)
+                proved += [ranking.proved for ranking in rankings]
+                depths += [ranking.depth for ranking in rankings]
+                terms += [len(query.token_ids) for query in queries]
+                for (qid, _), ranking in zip(batch, rankings, strict=True):
+                    found = searcher.engines.hits(ranking)
+                    kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
+                    run.writelines(run_lines(qid, kept, output_format, TAG))
+                progress.update(len(batch))
         document_terms = _document_terms(searcher)
     return SearchResult(
         path=path,
@@ -178,6 +177,24 @@ def search(
         query_terms=float(np.mean(terms)),
         document_terms=document_terms,
     )
+
+
+def _encoded(
+    searcher: DupMAESearcher, pairs: Sequence[Topic], batch_size: int
+) -> Iterator[tuple[Sequence[Topic], list[EncodedQuery], float]]:
+    """``pairs`` in batches, with the queries encoded, and the seconds that this took.
+
+    Many batches are encoded together, so that there are more queries of one length.
+    """
+    together = max(1, ENCODED_TOGETHER // batch_size) * batch_size
+    for start in range(0, len(pairs), together):
+        part = pairs[start : start + together]
+        before = time.perf_counter()
+        queries = searcher.encode([text for _, text in part])
+        seconds = (time.perf_counter() - before) / len(part)
+        for first in range(0, len(part), batch_size):
+            batch = part[first : first + batch_size]
+            yield batch, queries[first : first + batch_size], seconds * len(batch)
 
 
 def _document_terms(searcher: DupMAESearcher) -> float:

@@ -39,10 +39,12 @@ class DupMAESearcher:
         max_depth: the longest list to ask an index for (default: any).
         engine: ``"scan"``, which scores every document, ``"lists"``, or ``"auto"``, as `pyserini_dupmae.search.engines`
             says.
-        device: where a model that is given by name encodes queries.
-        dtype: what it computes in: ``float32``, ``bfloat16`` or ``float16``.
-        query_top_k, query_max_length: of such a model, the entries and the tokens kept of a query (default: what its
-            configuration says).
+        device: where queries are encoded (default: a GPU if there is one). This and what follows is of an encoder that
+            is named; one that is loaded is as it is.
+        dtype: what queries are encoded in: ``"auto"``, as the documents were, ``"float32"``, ``"bfloat16"`` or
+            ``"float16"``.
+        query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
+        query_max_length: tokens kept of a query (default: the model's).
 
     Raises:
         UserError: an unknown mode, no such index or model, or a model that did not encode the collection.
@@ -57,17 +59,21 @@ class DupMAESearcher:
         certify: int | None = None,
         max_depth: int | None = None,
         engine: str = "auto",
-        device: str = "cpu",
-        dtype: str = "float32",
+        device: str | None = None,
+        dtype: str = "auto",
         query_top_k: int | None = None,
         query_max_length: int | None = None,
     ):
         self.certify, self.max_depth = certify, max_depth
         self.engines = open_collection(index, mode, engine)
-        if not isinstance(encoder, QueryModel):  # last, since torch is imported for it
-            encoder = QueryModel.load(str(encoder or DEFAULT_MODEL), device, dtype, query_top_k, query_max_length)
+        store = self.engines.exact.store
+        if not isinstance(encoder, QueryModel):
+            chosen = store.dtype if dtype == "auto" else dtype
+            encoder = QueryModel.load(str(encoder or DEFAULT_MODEL), device, chosen, query_top_k, query_max_length)
         self.encoder = encoder
-        self.encoder.identity.require(self.engines.exact.store.model, str(index))
+        self.encoder.identity.require(store.model, str(index))
+        if encoder.dtype != store.dtype:
+            logger.warning("queries are encoded in %s, but documents were in %s", encoder.dtype, store.dtype)
         self.num_docs = len(self.engines.exact.docids)
         self.mode = mode
         self._ranker = self.engines.ranker(mode)

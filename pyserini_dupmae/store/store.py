@@ -20,11 +20,15 @@ from pyserini_dupmae.util.files import write_json
 
 STORE_JSON = "store.json"
 FORMAT = 1
+USUAL_DTYPE = "float32"
 
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """``store.json``: what a finished store holds. ``top_k`` is the number of weights kept a document."""
+    """``store.json``: what a finished store holds.
+
+    ``top_k`` is the number of weights kept a document, ``dtype`` what the model computed in.
+    """
 
     model: ModelIdentity
     documents: int
@@ -32,9 +36,13 @@ class StoreInfo:
     max_weight: float
     shards: list[str]
     terms_file: str = "terms.json"
+    dtype: str = USUAL_DTYPE
 
     def write(self, folder: Path) -> None:
-        write_json(folder / STORE_JSON, {"format": FORMAT, **asdict(self)})
+        values = asdict(self)
+        if self.dtype == USUAL_DTYPE:  # not written, as before there was another
+            del values["dtype"]
+        write_json(folder / STORE_JSON, {"format": FORMAT, **values})
 
     @classmethod
     def read(cls, folder: Path) -> StoreInfo:
@@ -72,8 +80,14 @@ class ForwardStore:
             first.model.require(info.model, str(folder))
             if info.top_k != first.top_k:
                 raise UserError(f"{folder} keeps {info.top_k} weights a document and {self.folders[0]} {first.top_k}")
+            if info.dtype != first.dtype:
+                raise UserError(
+                    f"{folder} was encoded in {info.dtype} and {self.folders[0]} in {first.dtype}; give all parts of a "
+                    "collection the same --dtype"
+                )
         self.model = first.model
         self.top_k = first.top_k
+        self.dtype = first.dtype
         self.max_weight = max(info.max_weight for info in infos)
         self.shards = [
             self._open(folder / name) for folder, info in zip(self.folders, infos, strict=True) for name in info.shards

@@ -133,9 +133,11 @@ def add_device(parser: Any, default: str | None = None) -> None:
     parser.add_argument("--device", default=default, help=f"where the model runs: cpu, cuda, cuda:1, ...{text}")
 
 
-def add_dtype(parser: Any, default: str = "float32") -> None:
-    """``--dtype``: what a model computes in."""
-    parser.add_argument("--dtype", choices=DTYPES, default=default, help="what the model computes in")
+def add_dtype(parser: Any, auto: str) -> None:
+    """``--dtype``: what a model computes in; ``auto`` says what the default takes."""
+    parser.add_argument(
+        "--dtype", choices=("auto", *DTYPES), default="auto", help=f"what the model computes in (default: auto, {auto})"
+    )
 
 
 def add_batch_size(parser: Any, of: str, default: int | None, help_default: str = "") -> None:

@@ -19,6 +19,7 @@ from pyserini_dupmae.training.mine.run import mine
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     add_batch_size,
+    add_device,
     add_dtype,
     add_engine,
     add_threads,
@@ -53,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     add_batch_size(made, "queries", 64)
     add_engine(made)
     add_threads(made)
-    add("--device", default="cpu", help="where queries are encoded")
-    add_dtype(made)
+    add_device(made)
+    add_dtype(made, "what the documents were encoded in")
     add("--overwrite", action="store_true", help="replace the output if it exists, and parts of other settings")
     return made
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.training.data import TrainingSet, load_training_set
 from pyserini_dupmae.training.mine.selection import ScoreFilter, Selection, text_hashes
 from pyserini_dupmae.training.resumable_file import ResumableFile
@@ -69,8 +68,8 @@ def mine(
     cache: str | os.PathLike | None = None,
     batch_size: int = 64,
     threads: int | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
+    device: str | None = None,
+    dtype: str = "auto",
     engine: str = "auto",
     overwrite: bool = False,
 ) -> MiningResult:
@@ -99,8 +98,9 @@ def mine(
         cache: where prepared data is kept (default: in the user's cache folder).
         batch_size: queries taken together.
         threads: threads that search (default: one for each core that the process may use).
-        device: where queries are encoded.
-        dtype: what they are encoded in: ``float32``, ``bfloat16`` or ``float16``.
+        device: where queries are encoded (default: a GPU if there is one).
+        dtype: what they are encoded in: ``"auto"``, as the documents were, ``"float32"``, ``"bfloat16"`` or
+            ``"float16"``.
         engine: how hits are found: ``scan``, ``lists`` or ``auto``, as in `search`. No negative depends on it.
         overwrite: replace the output if it exists, and what was begun with other settings.
 
@@ -118,8 +118,8 @@ def mine(
     # Here, so that options are refused where there is neither Pyserini nor FAISS nor Java.
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
-    model = QueryModel.load(str(encoder), device, dtype)
-    searcher = DupMAESearcher(str(index), model, mode=mode, engine=engine)
+    searcher = DupMAESearcher(str(index), str(encoder), mode=mode, engine=engine, device=device, dtype=dtype)
+    model = searcher.encoder
     training_set = load_training_set(data, cache)
     rows = _rows_of_index(searcher, training_set, str(index))
     score_filter = None
@@ -135,8 +135,8 @@ def mine(
         "depth": depth,
         "skip": skip,
         "max_score_margin": max_score_margin,
-        "device": device,
-        "dtype": dtype,
+        "device": str(model.model.device),
+        "dtype": model.dtype,
         "sample": hashlib.sha256(chosen.tobytes()).hexdigest(),
         "model": model.identity.fingerprint,
         "index": hashlib.sha256(rows.tobytes()).hexdigest(),
@@ -196,9 +196,10 @@ class _Miner:
     def entries(self, part: range) -> Iterator[str]:
         """A line of JSON for each query of ``part``, by its place in ``queries``."""
         data = self.training_set
-        for start in range(part.start, part.stop, self.batch_size):
-            batch = self.queries[start : min(start + self.batch_size, part.stop)].tolist()
-            rankings = self.searcher.rank([data.queries[query] for query in batch], self.depth, self.threads)
+        encoded = self.searcher.encode([data.queries[query] for query in self.queries[part.start : part.stop]])
+        for start in range(0, len(part), self.batch_size):
+            batch = self.queries[part.start : part.stop][start : start + self.batch_size].tolist()
+            rankings = self.searcher.rank(encoded[start : start + self.batch_size], self.depth, self.threads)
             for query, ranking in zip(batch, rankings, strict=True):
                 self.unproved += not ranking.proved
                 negatives = self.selection.negatives(query, self.rows[ranking.rows])

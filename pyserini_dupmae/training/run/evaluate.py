@@ -16,7 +16,15 @@ from pathlib import Path
 from pyserini_dupmae.data.judged_collection import SOURCE_HELP
 from pyserini_dupmae.experiments.evaluate_model import evaluate_model
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_engine, add_threads, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import (
+    add_device,
+    add_dtype,
+    add_engine,
+    add_threads,
+    make_parser,
+    positive_int,
+    run_command,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
     add("--name", help="what the results call the model (default: its folder's name)")
     add("--hits", type=positive_int, default=100, metavar="N", help="documents a query")
-    add("--device", help="where the model runs (default: documents on a GPU if there is one, queries on the CPU)")
+    add_device(result)
+    add_dtype(result, "bfloat16 on a GPU that has it natively, else float32")
     add_engine(result)
     add_threads(result)
     return result
@@ -47,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         name=options.name,
         hits=options.hits,
         device=options.device,
+        dtype=options.dtype,
         engine=options.engine,
         threads=options.threads,
     )

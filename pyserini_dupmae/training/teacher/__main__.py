@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_batch_size, add_dtype, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import add_batch_size, add_device, add_dtype, make_parser, positive_int, run_command
 
 if TYPE_CHECKING:
     from transformers import HfArgumentParser
@@ -105,8 +105,8 @@ def score_parser() -> argparse.ArgumentParser:
     add("--max-length", type=positive_int, metavar="N", help="tokens of a pair (default: the teacher's own)")
     add("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
     add_batch_size(made, "pairs", 64)
-    add("--device", default="cpu", help="where the teacher runs")
-    add_dtype(made)
+    add_device(made)
+    add_dtype(made, "bfloat16 on a GPU that has it natively, else float32")
     add("--overwrite", action="store_true", help="replace the output if it exists, and parts of other settings")
     return made
 

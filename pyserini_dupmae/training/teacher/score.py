@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from pyserini_dupmae.modeling.loading import default_device, resolve_dtype
 from pyserini_dupmae.training.data import TrainingSet, load_training_set
 from pyserini_dupmae.training.resumable_file import ResumableFile
 from pyserini_dupmae.training.teacher.loading import load_bi_encoder, load_cross_encoder, weights_digest
@@ -61,8 +62,8 @@ def score(
     max_length: int | None = None,
     cache: str | os.PathLike | None = None,
     batch_size: int = 64,
-    device: str = "cpu",
-    dtype: str = "float32",
+    device: str | None = None,
+    dtype: str = "auto",
     overwrite: bool = False,
 ) -> ScoringResult:
     """Score the positives and negatives of each query with a teacher, for stage 3 (Eq. 15).
@@ -86,8 +87,9 @@ def score(
         max_length: tokens of a pair, of a bi-encoder of a text; None for the teacher's own.
         cache: where prepared data is kept (default: in the user's cache folder).
         batch_size: pairs computed together.
-        device: where the teacher runs.
-        dtype: its precision: ``float32``, ``bfloat16`` or ``float16``.
+        device: where the teacher runs (default: a GPU if there is one).
+        dtype: its precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: bfloat16 on a GPU that has it
+            natively, else float32.
         overwrite: replace the output if it exists, and what was begun with other settings.
 
     Raises:
@@ -95,6 +97,8 @@ def score(
     """
     start = time.monotonic()
     file = ResumableFile(output, ".tsv", QUERIES_A_PART, overwrite)
+    device = device or default_device()
+    dtype = resolve_dtype(dtype, device)
     model = (BiEncoder if bi_encoder else LogitsOfCrossEncoder)(str(teacher), device, dtype, max_length, batch_size)
     training_set = load_training_set(data, cache, negatives)
     if negatives is not None:

@@ -1,0 +1,140 @@
+"""Several processes that encode one store: the bytes of one process, and what is said when one dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pyserini_dupmae.api as dupmae
+from pyserini_dupmae.encode.pipeline import WrittenShard, finish_store
+from tests.encode.test_command import command, contents_of
+
+SHARDS = ("--store-only", "--shard-size", "32")
+
+
+@pytest.fixture(scope="module")
+def by_one(corpus_file: Path, tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one process writes."""
+    output = tmp_path_factory.mktemp("one") / "out"
+    dupmae.encode(corpus_file, output=output, encoder=tiny_model_dir, to=[], shard_size=32)
+    return contents_of(output)
+
+
+def arguments(corpus: Path, output: Path, model: Path, *encoder: str, launcher: tuple[str, ...] = ()) -> list[str]:
+    python, *words = command(corpus, output, model, *SHARDS)
+    return [python, *(launcher or ()), *words, *encoder]
+
+
+def run(line: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_the_bytes_are_those_of_one(by_one, corpus_file, tiny_model_dir, tmp_path):
+    done = dupmae.encode(
+        corpus_file, output=tmp_path / "out", encoder=tiny_model_dir, to=[], shard_size=32, processes=3
+    )
+    assert contents_of(tmp_path / "out") == by_one
+    assert (done.documents, done.encoded) == (301, 301)
+    again = dupmae.encode(
+        corpus_file, output=tmp_path / "out", encoder=tiny_model_dir, to=[], shard_size=32, processes=2, resume=True
+    )
+    assert (again.encoded, again.terms) == (0, done.terms)
+
+
+def test_more_processes_than_shards(jsonl, tiny_model_dir, tmp_path):
+    corpus = jsonl([{"id": str(i), "contents": text} for i, text in enumerate(("a file", "the turtle"))])
+    for number, processes in enumerate((1, 3)):
+        dupmae.encode(corpus, output=tmp_path / str(number), encoder=tiny_model_dir, to=[], processes=processes)
+    assert contents_of(tmp_path / "0") == contents_of(tmp_path / "1")
+
+
+@pytest.mark.slow
+def test_started_by_torchrun(by_one, corpus_file, tiny_model_dir, tmp_path):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    finished = run(arguments(corpus_file, tmp_path / "out", tiny_model_dir, launcher=launcher))
+    assert finished.returncode == 0, finished.stderr
+    assert contents_of(tmp_path / "out") == by_one
+    assert finished.stdout.count("301 documents, 301 of them encoded") == 1
+    shards = re.findall(r"process (\d) encodes .*/shard-(\d+)\.safetensors", finished.stderr)
+    assert sorted(shards, key=lambda pair: pair[1]) == [(str(n % 2), f"{n:06d}") for n in range(10)]
+
+
+@pytest.mark.slow
+def test_one_that_dies_is_named_with_its_shard_and_the_same_command_goes_on(
+    by_one, corpus_file, tiny_model_dir, tmp_path
+):
+    output = tmp_path / "out"
+    line = arguments(corpus_file, output, tiny_model_dir, "--processes", "2", "--batch-size", "1")
+    running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (output / "store" / "shard-000001.safetensors").exists():
+        assert running.poll() is None
+        time.sleep(0.001)
+    os.kill(children(running.pid)[-1], signal.SIGKILL)
+    _, said = running.communicate()
+    assert running.returncode == 2
+    last = said.splitlines()[-1]
+    died = (
+        r"error: process (\d) of the encoding was ended by SIGKILL while it encoded (\S+); run the same command again"
+    )
+    found = re.match(died, last)
+    assert found, last
+    shard = Path(found[2])
+    assert shard.parent == output / "store"
+    assert int(shard.stem.removeprefix("shard-")) % 2 == int(found[1])
+    assert not shard.exists()
+    assert not (output / "store" / "store.json").exists()
+    finished = run(line)
+    assert finished.returncode == 0, finished.stderr
+    files = contents_of(output)
+    assert files.keys() == by_one.keys()
+    whole = tmp_path / "whole"
+    dupmae.encode(corpus_file, output=whole, encoder=tiny_model_dir, to=[], shard_size=32, batch_size=1)
+    assert files == contents_of(whole)
+
+
+def children(pid: int) -> list[int]:
+    """The workers of a process, in the order in which they were started."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in listed}
+    return [child for child, line in lines.items() if b"spawn_main" in line]
+
+
+def test_a_mistake_in_a_worker_is_one_line(jsonl, tiny_model_dir, tmp_path):
+    """The corpus is changed behind the back of the processes, which check the shards that are there."""
+    records = [{"id": str(i), "contents": f"a file {i}"} for i in range(8)]
+    options = {"output": tmp_path / "out", "encoder": tiny_model_dir, "to": [], "shard_size": 2}
+    dupmae.encode(jsonl(records), **options)
+    (tmp_path / "out" / "store" / "store.json").unlink()
+    records[5]["contents"] = "another"
+    with pytest.raises(dupmae.UserError, match=r"the text of '5' .* is another"):
+        dupmae.encode(jsonl(records), processes=2, **options)
+
+
+def test_no_shard_is_counted_twice_or_lost(tmp_path):
+    (tmp_path / "shard-000003.safetensors").touch()
+    shards = [WrittenShard(number, 1, True, 1.0, 1) for number in range(2)]
+    with pytest.raises(dupmae.UserError, match=r"fewer documents than when .*shard-000003"):
+        finish_store(tmp_path, None, shards)
+
+
+def test_zero_processes(jsonl, tiny_model_dir, tmp_path):
+    with pytest.raises(dupmae.UserError, match="processes must be at least 1, got 0"):
+        dupmae.encode(jsonl([{"id": "1", "contents": "a"}]), output=tmp_path / "out", processes=0)
+
+
+def test_torchrun_and_processes_exclude_each_other(corpus_file, tiny_model_dir, tmp_path, monkeypatch, encode):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    finished = encode(corpus_file, encoder=("--processes", "2"))
+    assert finished.status == 2
+    assert "leave out --processes" in finished.stderr
+
+
+assert sys.platform == "linux", "children() reads /proc"
