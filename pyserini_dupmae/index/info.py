@@ -33,7 +33,7 @@ class IndexInfo:
         factory, flat: of a FAISS index: its factory string, and whether its search is exhaustive.
         top_k, bits, scale: of a Lucene index or jsonl: weights kept a document, and their quantisation. Postings have
             ``top_k`` alone.
-        largest_norm: of postings: the largest Euclidean norm of a document's dense vector.
+        largest_norm: of postings and of a flat FAISS index: the largest Euclidean norm of a document's dense vector.
     """
 
     kind: str

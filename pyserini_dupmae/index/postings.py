@@ -14,7 +14,6 @@ positive weight and 2 d' bytes for its vector.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,7 +79,7 @@ class Postings:
     def of(cls, store: ForwardStore, top_k: int) -> Postings:
         """Those of a store, in memory."""
         blocks = list(make_blocks(store, top_k))
-        return cls(blocks, top_k, largest_norm(store))
+        return cls(blocks, top_k, store.largest_norm())
 
     @classmethod
     def open(cls, folder: Path, documents: int, vocab_size: int, cls_dim: int, top_k: int, norm: float) -> Postings:
@@ -153,17 +152,7 @@ def write_postings(folder: Path, store: ForwardStore, top_k: int) -> float:
     finally:
         for stream in streams.values():
             stream.close()
-    return largest_norm(store)
-
-
-def largest_norm(store: ForwardStore) -> float:
-    """The largest Euclidean norm of a document's dense vector, rounded up."""
-    largest = 0.0
-    for shard in store.shards:
-        for start in range(0, len(shard), BLOCK):
-            part = shard.cls[start : start + BLOCK].astype(np.float64)
-            largest = max(largest, float(np.einsum("ij,ij->i", part, part).max(initial=0.0)))
-    return math.sqrt(largest) * (1 + 2.0**-40)
+    return store.largest_norm()
 
 
 def to_bfloat16(values: np.ndarray) -> np.ndarray:

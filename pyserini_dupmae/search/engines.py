@@ -134,7 +134,7 @@ class Engines:
 
     def hits(self, ranking: Ranking) -> list[Hit]:
         """A ranking by docid."""
-        docids = [self.exact.docids[row] for row in ranking.rows.tolist()]
+        docids = self.exact.docids.take(ranking.rows.tolist())
         scores = (ranking.scores, ranking.cls_scores, ranking.ot_scores)
         return list(map(Hit, docids, *(column.tolist() for column in scores)))
 
@@ -245,7 +245,7 @@ def _open_lucene(lucene: IndexFolder, store: ForwardStore) -> LuceneRetriever:
 
 
 def _open_faiss(faiss: IndexFolder, index: Any | None) -> FaissRetriever:
-    retriever = FaissRetriever(read_faiss(faiss.folder) if index is None else index)
+    retriever = FaissRetriever(read_faiss(faiss.folder) if index is None else index, faiss.info.largest_norm)
     if len(retriever) != faiss.info.documents:
         raise UserError(
             f"{faiss.folder} holds {len(retriever)} vectors of {faiss.info.documents} documents; build it again"

@@ -294,8 +294,11 @@ def _best(rows: np.ndarray, scores: np.ndarray, hits: int, docids: Sequence[str]
     if len(scores) > hits:
         candidates = np.flatnonzero(scores >= np.partition(scores, -hits)[-hits])
     order = candidates[np.argsort(-scores[candidates], kind="stable")]
-    if (np.diff(scores[order]) == 0).any():
-        order = np.array(sorted(order, key=lambda i: (-scores[i], docids[int(rows[i])])))
+    same = np.diff(scores[order]) == 0
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.append(False, same))  # rising, each group together
+        by_docid = sorted(order[tied].tolist(), key=lambda i: (-scores[i], docids[int(rows[i])]))
+        order[tied] = by_docid
     return order[:hits]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,14 @@ import numpy as np
 from tqdm import tqdm
 
 from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.store.docids import DocIds
 from pyserini_dupmae.store.shard import Shard
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import write_json
 
 STORE_JSON = "store.json"
 FORMAT = 1
+NORM_BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,18 @@ class ForwardStore:
         return json.loads((self.folders[0] / info.terms_file).read_text(encoding="utf-8"))
 
     @cached_property
-    def docids(self) -> list[str]:
+    def docids(self) -> DocIds:
         """Every docid, by row."""
-        return [docid for shard in self.shards for docid in shard.docids()]
+        return DocIds(self.shards)
+
+    def largest_norm(self) -> float:
+        """The largest Euclidean norm of a document's dense vector, rounded up. Reads all of them."""
+        largest = 0.0
+        for shard in self.shards:
+            for start in range(0, len(shard), NORM_BLOCK):
+                part = shard.cls[start : start + NORM_BLOCK].astype(np.float64)
+                largest = max(largest, float(np.einsum("ij,ij->i", part, part).max(initial=0.0)))
+        return math.sqrt(largest) * (1 + 2.0**-40)
 
     def gather(
         self, rows: Sequence[int] | np.ndarray, top_k: int | None = None

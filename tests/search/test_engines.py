@@ -12,11 +12,12 @@ import pytest
 from pyserini_dupmae.index import postings as postings_module
 from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.index.postings import Postings
 from pyserini_dupmae.search import engines as engines_module
 from pyserini_dupmae.search.engines import Engines, open_collection, open_engines
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever
 from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
-from pyserini_dupmae.store import ForwardStore, StoreInfo
+from pyserini_dupmae.store import ForwardStore, Shard, StoreInfo
 from pyserini_dupmae.util.errors import UserError
 
 
@@ -64,6 +65,35 @@ def test_a_faiss_index_that_has_been_read_is_taken(encoded, queries):
     index = faiss.read_index(str(encoded / "faiss" / "index"))
     opened = open_engines(encoded / "faiss", encoded / "lucene", faiss_index=index)
     assert opened.dense.index is index
+
+
+@pytest.mark.parametrize("engine", ["scan", "lists"])
+def test_opening_reads_neither_docids_nor_vectors(engine, output, queries, monkeypatch):
+    """What is kept at build is not computed again, however large a collection is."""
+    index(output, to=["postings"])
+    expected = rows(open_collection(output, engine=engine), queries)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a pass over all documents")
+
+    monkeypatch.setattr(Shard, "docids", refuse)
+    monkeypatch.setattr(ForwardStore, "largest_norm", refuse)
+    monkeypatch.setattr(Postings, "of", refuse)
+    monkeypatch.setattr(faiss.IndexFlatIP, "reconstruct_n", refuse)
+    monkeypatch.setattr(Shard, "cls", property(refuse))
+    opened = open_collection(output, engine=engine)
+    ranker = opened.ranker("hybrid")
+    monkeypatch.undo()
+    assert [ranking.rows.tolist() for ranking in ranker.search(queries, 15)] == expected
+
+
+def test_an_index_that_does_not_tell_its_largest_norm_is_searched_all_the_same(output, queries):
+    expected = rows(open_collection(output, engine="lists"), queries)
+    kept = IndexInfo.read(output / "faiss").largest_norm
+    rewrite(output / "faiss", largest_norm=None)
+    older = open_collection(output, engine="lists")
+    assert rows(older, queries) == expected
+    assert older.dense._largest_norm == pytest.approx(kept)
 
 
 def test_distances_are_refused():
