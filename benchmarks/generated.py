@@ -2,8 +2,8 @@
 
     python benchmarks/generated.py --embeddings OUT --output DIR --documents 500000
 
-A document of ``DIR/store`` is mixed from three random ones of OUT: its [CLS] is their weighted mean at the length of the
-first, its bag of words the largest entries of their weighted sum, all of it with a little noise. So lengths, the
+A document of ``DIR/store`` is mixed from three random ones of OUT: its [CLS] is their weighted mean at the length of
+the first, its bag of words the largest entries of their weighted sum, all of it with a little noise. So lengths, the
 distribution of terms, and how near the nearest documents are, stay like those of real text. Memory: one shard.
 """
 

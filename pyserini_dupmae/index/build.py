@@ -131,7 +131,7 @@ def _write_lucene(folder: Path, store: ForwardStore, settings: _Settings) -> dic
 
 
 def _write_postings(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
-    return {"top_k": settings.top_k, "largest_norm": write_postings(folder, store, settings.top_k)}
+    return {"top_k": settings.top_k, **write_postings(folder, store, settings.top_k)._asdict()}
 
 
 def _write_jsonl(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:

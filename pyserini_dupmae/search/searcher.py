@@ -33,7 +33,7 @@ class DupMAESearcher:
     Args:
         index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``.
         encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
-            own). By name it is loaded on the CPU, in float32.
+            own). By name it is loaded on the CPU, in float32. A scan is computed where the model is.
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
@@ -57,6 +57,7 @@ class DupMAESearcher:
         self.certify, self.max_depth = certify, max_depth
         self.engines = open_collection(index, mode, engine)
         self.encoder = encoder if isinstance(encoder, QueryModel) else QueryModel.load(str(encoder or DEFAULT_MODEL))
+        self.engines.device = str(self.encoder.model.device)
         self.encoder.identity.require(self.engines.exact.store.model, str(index))
         self.num_docs = len(self.engines.exact.docids)
         self.mode = mode

@@ -40,19 +40,20 @@ class DocIds(Sequence[str]):
 
     def take(self, rows: Iterable[int]) -> list[str]:
         """The docids of ``rows``, which are not negative, in their order."""
-        starts, shards, found = self._starts, self._shards, []
+        starts, shards, end = self._starts, self._shards, self._starts[-1]
+        found = []
         for row in rows:
-            if row >= starts[-1]:
-                raise IndexError(f"row {row} of {starts[-1]} documents")
+            if row >= end:
+                raise IndexError(f"row {row} of {end} documents")
             number = bisect_right(starts, row) - 1
-            found.append(shards[number].docid(row - starts[number]))
+            found.append(shards[number].docid_strings[row - starts[number]])
         return found
 
     def index(self, docid: object, start: int = 0, stop: int | None = None) -> int:
         """The row of ``docid``; raises ValueError when no document has it. Decodes no other docid."""
         wanted = np.frombuffer(str(docid).encode(), np.uint8)
         for first, shard in zip(self._starts, self._shards, strict=False):
-            row = shard.row_of(wanted)
+            row = shard.docid_strings.find(wanted)
             if row is not None and start <= first + row < (len(self) if stop is None else stop):
                 return first + row
         raise ValueError(f"{docid!r} is not among the docids")

@@ -51,7 +51,7 @@ def _pack(name: str, strings: list[str]) -> dict[str, np.ndarray]:
 
 
 class Shard:
-    """A shard opened for reading: its header. Its arrays are views of one memory map, made when the first is asked for."""
+    """A shard opened for reading: its header. Its arrays are views of one memory map, made when one is asked for."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -85,15 +85,7 @@ class Shard:
         return "contents" in self._tensors
 
     def docids(self) -> list[str]:
-        return self._docids.all()
-
-    def docid(self, row: int) -> str:
-        """One docid, without reading the others."""
-        return self._docids[row]
-
-    def row_of(self, docid: np.ndarray) -> int | None:
-        """The row of the docid with these bytes, (m,) uint8; None when no document of the shard has it."""
-        return self._docids.find(docid)
+        return self.docid_strings.all()
 
     def contents(self) -> list[str]:
         return self._contents.all()
@@ -103,12 +95,12 @@ class Shard:
         return self._contents[row]
 
     @cached_property
-    def _docids(self) -> _Strings:
-        return _Strings(self._map("docids"), self._map("docids_ends"))
+    def docid_strings(self) -> Strings:
+        return Strings(self._map("docids"), self._map("docids_ends"))
 
     @cached_property
-    def _contents(self) -> _Strings:
-        return _Strings(self._map("contents"), self._map("contents_ends"))
+    def _contents(self) -> Strings:
+        return Strings(self._map("contents"), self._map("contents_ends"))
 
     @cached_property
     def _data(self) -> np.ndarray:
@@ -125,13 +117,13 @@ class Shard:
         return self._data[start:end].view(dtype).reshape(shape)
 
 
-class _Strings:
+class Strings:
     """UTF-8 strings one after another: ``data`` uint8, and where each ends, (n,) int64."""
 
     def __init__(self, data: np.ndarray, ends: np.ndarray):
         self._bytes, self._stops = data, ends
         # One item of a memory view costs a tenth of one of an array.
-        self._data, self._ends = memoryview(data), memoryview(ends)
+        self._data, self._ends = data.data, ends.data
 
     def __getitem__(self, row: int) -> str:
         return str(self._data[self._ends[row - 1] if row else 0 : self._ends[row]], "utf-8")
@@ -141,7 +133,7 @@ class _Strings:
         return [joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
 
     def find(self, wanted: np.ndarray) -> int | None:
-        """The first row that has these bytes."""
+        """The first row that has these bytes, (m,) uint8; None when none has."""
         starts = np.concatenate([[0], self._stops[:-1]])
         rows = np.flatnonzero(self._stops - starts == len(wanted))
         for place, byte in enumerate(wanted.tolist()):

@@ -137,10 +137,13 @@ class ForwardStore:
         dtype = self.shards[0].token_ids.dtype if self.shards else np.uint16
         cls = np.empty((len(rows), self.model.cls_dim), np.float32)
         token_ids, weights = np.empty((len(rows), width), dtype), np.empty((len(rows), width), np.float32)
-        number = np.searchsorted(self._starts, rows, side="right") - 1
-        for i in np.unique(number):
-            here = np.flatnonzero(number == i)
-            shard, local = self.shards[i], rows[here] - self._starts[i]
+        order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
+        rising = rows if order is None else rows[order]
+        ends = np.searchsorted(rising, self._starts)  # where the rows of each shard begin
+        for i in np.flatnonzero(np.diff(ends)).tolist():
+            here: Any = slice(ends[i], ends[i + 1])
+            shard, local = self.shards[i], rising[here] - self._starts[i]
+            here = here if order is None else order[here]
             cls[here], token_ids[here] = shard.cls[local], shard.token_ids[local, :width]
             weights[here] = shard.weights[local, :width]
         return cls, token_ids, weights

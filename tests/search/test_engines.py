@@ -14,6 +14,7 @@ from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.index.postings import Postings
 from pyserini_dupmae.search import engines as engines_module
+from pyserini_dupmae.search.device_pass import DevicePass
 from pyserini_dupmae.search.engines import Engines, open_collection, open_engines
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever
 from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
@@ -207,7 +208,7 @@ def test_a_scan_writes_the_postings_that_it_lacks_once(output, queries, monkeypa
         monkeypatch.setattr(module, "BLOCK", 50)
     assert rows(open_collection(output, engine="scan"), queries) == expected
     written = {file.name: file.stat().st_mtime_ns for file in (output / "postings").iterdir()}
-    assert set(written) == {"dupmae.json", "starts.i64", "rows.u16", "weights.bf16", "cls.bf16"}
+    assert set(written) == {"dupmae.json", "starts.i64", "rows.u16", "weights.bf16", "cls.i8", "scales.f32"}
     assert rows(open_collection(output, engine="scan"), queries) == expected
     assert written == {file.name: file.stat().st_mtime_ns for file in (output / "postings").iterdir()}
 
@@ -236,7 +237,9 @@ def test_postings_alone_say_how_many_weights_count(output, queries, tmp_path):
     assert rows(open_collection(tmp_path / "alone"), queries) == expected
 
 
-@pytest.mark.parametrize("changes", [{"collection": "0" * 64}, {"documents": 7}, {"model": "another"}])
+@pytest.mark.parametrize(
+    "changes", [{"collection": "0" * 64}, {"documents": 7}, {"model": "another"}, {"largest_error": None}]
+)
 def test_lists_do_not_take_postings_of_another_collection(changes, output, queries):
     index(output, to=["postings"])
     expected = rows(open_collection(output, engine="lists"), queries)
@@ -252,6 +255,21 @@ def test_folders_of_indexes_are_scanned_without_being_opened(encoded, queries):
     scanned = open_engines(encoded / "faiss", encoded / "lucene", engine="auto")
     assert (scanned.choice.engine, scanned.dense, scanned.sparse) == ("scan", None, None)
     assert rows(scanned, queries) == rows(open_engines(encoded / "faiss", encoded / "lucene"), queries)
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+def test_a_scan_by_torch_on_a_device_ranks_alike(mode, output, queries, monkeypatch):
+    """The path of a GPU; torch's device "cpu:0" is not the "cpu" that has a path of its own."""
+    for module in (engines_module, postings_module):
+        monkeypatch.setattr(module, "BLOCK", 50)
+    here, there = (open_collection(output, engine="scan") for _ in range(2))
+    there.device = "cpu:0"
+    found = there.ranker(mode)
+    assert isinstance(found.fast, DevicePass)
+    for one, other in zip(found.search(queries, 15), here.ranker(mode).search(queries, 15), strict=True):
+        for name in ("rows", "scores", "cls_scores", "ot_scores"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert there.ranker("hybrid").fast.postings is there.ranker("dense").fast.postings
 
 
 def test_indexes_of_different_collections_are_refused_by_a_scan_too(output):
