@@ -72,7 +72,7 @@ class SweepIndexes:
         engines, size = Engines(ExactScorer(store, setting.top_k), self.folder, self._choice), 0
         if setting.cls_dim is not None:
             faiss = self._faiss(setting.cls_dim, store)
-            engines.dense = FaissRetriever(read_faiss(faiss))
+            engines.dense = FaissRetriever(read_faiss(faiss), IndexInfo.read(faiss).largest_norm)
             size += (faiss / "index").stat().st_size
         if setting.top_k is not None:
             from pyserini_dupmae.search.lucene_retriever import LuceneRetriever

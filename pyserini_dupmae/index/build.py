@@ -120,7 +120,9 @@ class _Settings:
 
 
 def _write_faiss(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
-    return {"factory": settings.faiss_factory, "flat": write_faiss(folder, store, settings.faiss_factory)}
+    flat = write_faiss(folder, store, settings.faiss_factory)
+    # Of a flat index a search takes it to bound what rounding adds; any other gives no bound.
+    return {"factory": settings.faiss_factory, "flat": flat, "largest_norm": store.largest_norm() if flat else None}
 
 
 def _write_lucene(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def _write_lucene(folder: Path, store: ForwardStore, settings: _Settings) -> dic
 
 
 def _write_postings(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:
-    return {"top_k": settings.top_k, "largest_norm": write_postings(folder, store, settings.top_k)}
+    return {"top_k": settings.top_k, **write_postings(folder, store, settings.top_k)._asdict()}
 
 
 def _write_jsonl(folder: Path, store: ForwardStore, settings: _Settings) -> dict[str, Any]:

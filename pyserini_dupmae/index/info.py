@@ -33,7 +33,8 @@ class IndexInfo:
         factory, flat: of a FAISS index: its factory string, and whether its search is exhaustive.
         top_k, bits, scale: of a Lucene index or jsonl: weights kept a document, and their quantisation. Postings have
             ``top_k`` alone.
-        largest_norm: of postings: the largest Euclidean norm of a document's dense vector.
+        largest_norm: of postings and of a flat FAISS index: the largest Euclidean norm of a document's dense vector.
+        largest_error: of postings: the largest norm of what the rounding of a document's dense vector has taken away.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class IndexInfo:
     bits: int | None = None
     scale: float | None = None
     largest_norm: float | None = None
+    largest_error: float | None = None
 
     def write(self, folder: Path) -> None:
         """Write ``dupmae.json`` into an index folder; what does not apply to the kind is left out."""

@@ -6,20 +6,22 @@ documents after the other (the last is shorter):
 - ``starts.i64``: for each block |V| + 1 numbers: the postings of term t in it are those from its t-th to its t+1-th;
 - ``rows.u16``: of each posting the document, counted from the first of its block;
 - ``weights.bf16``: of each posting the weight, rounded to bfloat16;
-- ``cls.bf16``: the documents' dense vectors (n, d'), rounded to bfloat16.
+- ``cls.i8``: the documents' dense vectors (n, d') as whole numbers of 8 bits;
+- ``scales.f32``: what one unit of each document's vector is worth.
 
 They give candidates, never a score: what is returned is scored again from the store. A document takes 4 bytes for each
-positive weight and 2 d' bytes for its vector.
+positive weight and d' + 4 bytes for its vector. ``largest_norm`` and ``largest_error`` in ``dupmae.json`` bound what
+the rounding of the vectors does to a score.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -31,22 +33,35 @@ from pyserini_dupmae.util.errors import UserError
 BLOCK = 1 << 16
 """Documents of a block: their numbers fit 16 bits, and a score for each of them fits a core's cache."""
 
+_AT_ONCE = 4096
+
 _FILES: dict[str, Any] = {
     "starts": np.dtype("<i8"),
     "rows": np.dtype("<u2"),
     "weights": np.dtype("<u2"),
-    "cls": np.dtype("<u2"),
+    "cls": np.dtype("i1"),
+    "scales": np.dtype("<f4"),
 }
-_NAMES = {"starts": "starts.i64", "rows": "rows.u16", "weights": "weights.bf16", "cls": "cls.bf16"}
-FILES = {"dense": (_NAMES["cls"],), "sparse": (_NAMES["starts"], _NAMES["rows"], _NAMES["weights"])}
+_NAMES = {
+    "starts": "starts.i64",
+    "rows": "rows.u16",
+    "weights": "weights.bf16",
+    "cls": "cls.i8",
+    "scales": "scales.f32",
+}
+FILES = {
+    "dense": (_NAMES["cls"], _NAMES["scales"]),
+    "sparse": (_NAMES["starts"], _NAMES["rows"], _NAMES["weights"]),
+}
 """Part of Eq. 12 -> the files that a scan by it reads."""
 
 
 @dataclass(frozen=True)
 class PostingsBlock:
-    """``size`` documents from row ``first`` on; bfloat16 numbers stand as uint16.
+    """``size`` documents from row ``first`` on.
 
-    ``starts`` (|V| + 1,) int64 into ``rows`` and ``weights``, (postings,) uint16 each; ``cls`` (size, d') uint16.
+    ``starts`` (|V| + 1,) int64 into ``rows`` and ``weights``, (postings,) uint16 each, the weights being the bits of
+    bfloat16 numbers; ``cls`` (size, d') int8, whose units are worth ``scales`` (size,) float32.
     """
 
     first: int
@@ -54,18 +69,26 @@ class PostingsBlock:
     rows: np.ndarray
     weights: np.ndarray
     cls: np.ndarray
+    scales: np.ndarray
 
     def __len__(self) -> int:
         return len(self.cls)
 
 
+class DenseBounds(NamedTuple):
+    """Over all documents, rounded up: the largest norm of a dense vector, and of what its rounding has taken away."""
+
+    largest_norm: float
+    largest_error: float
+
+
 @dataclass(frozen=True)
 class Postings:
-    """All blocks of a collection, in memory or as memory maps. ``largest_norm`` is that of the dense vectors."""
+    """All blocks of a collection, in memory or as memory maps."""
 
     blocks: list[PostingsBlock]
     top_k: int
-    largest_norm: float
+    bounds: DenseBounds
 
     @cached_property
     def documents(self) -> int:
@@ -79,11 +102,13 @@ class Postings:
     @classmethod
     def of(cls, store: ForwardStore, top_k: int) -> Postings:
         """Those of a store, in memory."""
-        blocks = list(make_blocks(store, top_k))
-        return cls(blocks, top_k, largest_norm(store))
+        made = list(make_blocks(store, top_k))
+        return cls([block for block, _ in made], top_k, _largest(bounds for _, bounds in made))
 
     @classmethod
-    def open(cls, folder: Path, documents: int, vocab_size: int, cls_dim: int, top_k: int, norm: float) -> Postings:
+    def open(
+        cls, folder: Path, documents: int, vocab_size: int, cls_dim: int, top_k: int, bounds: DenseBounds
+    ) -> Postings:
         """The files in ``folder`` as memory maps, in constant time for each block.
 
         Raises:
@@ -97,7 +122,8 @@ class Postings:
             except (OSError, ValueError) as error:
                 raise UserError(f"cannot read {folder / _NAMES[name]} ({error}); {_rebuild(folder)}") from None
         count = -(-documents // BLOCK)
-        if len(arrays["starts"]) != count * (vocab_size + 1) or len(arrays["cls"]) != documents * cls_dim:
+        wanted = {"starts": count * (vocab_size + 1), "cls": documents * cls_dim, "scales": documents}
+        if any(len(arrays[name]) != length for name, length in wanted.items()):
             raise UserError(f"{folder} is not of {documents} documents; {_rebuild(folder)}")
         starts = arrays["starts"].reshape(count, vocab_size + 1)
         vectors = arrays["cls"].reshape(documents, cls_dim)
@@ -114,12 +140,13 @@ class Postings:
                     arrays["rows"][postings],
                     arrays["weights"][postings],
                     vectors[first : first + BLOCK],
+                    arrays["scales"][first : first + BLOCK],
                 )
             )
-        return cls(blocks, top_k, norm)
+        return cls(blocks, top_k, bounds)
 
 
-def make_blocks(store: ForwardStore, top_k: int) -> Iterator[PostingsBlock]:
+def make_blocks(store: ForwardStore, top_k: int) -> Iterator[tuple[PostingsBlock, DenseBounds]]:
     """The blocks of a store, one after the other, each with the ``top_k`` largest weights of its documents."""
     for first in range(0, len(store), BLOCK):
         vectors, token_ids, weights = store.gather(np.arange(first, min(first + BLOCK, len(store))), top_k)
@@ -129,41 +156,64 @@ def make_blocks(store: ForwardStore, top_k: int) -> Iterator[PostingsBlock]:
             (weights[positive], token_ids[positive].astype(np.int32), ends),
             shape=(len(ends) - 1, store.model.vocab_size),
         ).tocsc()
-        yield PostingsBlock(
+        numbers, scales, bounds = to_int8(vectors)
+        block = PostingsBlock(
             first,
             bags.indptr.astype(np.int64),
             bags.indices.astype(np.uint16),
             to_bfloat16(bags.data),
-            to_bfloat16(vectors),
+            numbers,
+            scales,
         )
+        yield block, bounds
 
 
-def write_postings(folder: Path, store: ForwardStore, top_k: int) -> float:
-    """Write the files of ``store`` into the existing folder ``folder``; returns the largest norm of a dense vector.
-
-    Memory: some blocks.
-    """
+def write_postings(folder: Path, store: ForwardStore, top_k: int) -> DenseBounds:
+    """Write the files of ``store`` into the existing folder ``folder``. Memory: some blocks."""
+    found = []
     streams = {name: open(folder / _NAMES[name], "wb") for name in _FILES}  # noqa: SIM115 - closed below, all of them
     try:
         with tqdm(total=len(store), desc="postings", unit="doc", unit_scale=True) as progress:
-            for block in make_blocks(store, top_k):
+            for block, bounds in make_blocks(store, top_k):
+                found.append(bounds)
                 for name, stream in streams.items():
                     np.ascontiguousarray(getattr(block, name), _FILES[name]).tofile(stream)
                 progress.update(len(block))
     finally:
         for stream in streams.values():
             stream.close()
-    return largest_norm(store)
+    return _largest(found)
 
 
-def largest_norm(store: ForwardStore) -> float:
-    """The largest Euclidean norm of a document's dense vector, rounded up."""
-    largest = 0.0
-    for shard in store.shards:
-        for start in range(0, len(shard), BLOCK):
-            part = shard.cls[start : start + BLOCK].astype(np.float64)
-            largest = max(largest, float(np.einsum("ij,ij->i", part, part).max(initial=0.0)))
-    return math.sqrt(largest) * (1 + 2.0**-40)
+def _largest(bounds: Iterable[DenseBounds]) -> DenseBounds:
+    return DenseBounds(*map(max, zip(DenseBounds(0.0, 0.0), *bounds, strict=True)))
+
+
+def to_int8(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, DenseBounds]:
+    """Vectors (n, d) float32 as whole numbers from -127 to 127 and, for each vector, what one of them is worth.
+
+    Returns:
+        (n, d) int8, (n,) float32, and what the products of both are off by.
+
+    >>> numbers, scales, bounds = to_int8(np.array([[1.0, -0.5, 0.1]], np.float32))
+    >>> numbers.tolist(), round(float(scales[0]) * 127, 6), round(bounds.largest_error, 4)
+    ([[127, -64, 13]], 1.0, 0.0045)
+    """
+    numbers, scales = np.empty(vectors.shape, np.int8), np.empty(len(vectors), np.float32)
+    norm = error = 0.0
+    for start in range(0, len(vectors), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        exact = vectors[part].astype(np.float64)
+        scales[part] = np.abs(exact).max(axis=1, initial=0.0) / 127
+        # A vector too small for a scale has none: all its numbers are 0, and the error is the vector.
+        worth = scales[part].astype(np.float64)[:, None]
+        units = np.divide(exact, worth, out=np.zeros_like(exact), where=worth > 0)
+        numbers[part] = np.clip(np.rint(units), -127, 127)
+        off = exact - numbers[part] * worth
+        norm = max(norm, np.einsum("ij,ij->i", exact, exact).max())
+        error = max(error, np.einsum("ij,ij->i", off, off).max())
+    rounded_up = 1 + 2.0**-40
+    return numbers, scales, DenseBounds(math.sqrt(norm) * rounded_up, math.sqrt(error) * rounded_up)
 
 
 def to_bfloat16(values: np.ndarray) -> np.ndarray:

@@ -142,7 +142,9 @@ def _open(dense_searcher: Any, sparse_searcher: Any) -> Engines:
         scale = IndexInfo.read(sparse_searcher.index_dir).scale
         nearest = f"; --alpha {scale / QUERY_SCALE:.3g} comes nearest" if scale else ""
         raise UserError(f"the FAISS index {dense_searcher.index_dir} is not flat{nearest}")
-    return open_engines(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index, engine="auto")
+    engines = open_engines(dense_searcher.index_dir, sparse_searcher.index_dir, dense_searcher.index, engine="auto")
+    engines.device = str(dense.model.device)
+    return engines
 
 
 def _runs_as_command() -> bool:

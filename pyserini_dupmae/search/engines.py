@@ -28,8 +28,8 @@ from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.machine import memory
 
 if TYPE_CHECKING:
+    from pyserini_dupmae.search.device_pass import DevicePostings
     from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
-
 MODES = {"dense": ("dense",), "sparse": ("sparse",), "hybrid": ("dense", "sparse")}
 """Mode -> the parts of Eq. 12 that count: [CLS], the bag of words, or both."""
 
@@ -85,7 +85,7 @@ class Engines:
     """What a search reads: a collection's store, and those of its indexes that are open.
 
     ``folder`` is where the indexes lie and postings are written, ``written`` those that are there and of this store.
-    ``choice`` says what ranks.
+    ``choice`` says what ranks, ``device`` where a scan is computed, which is as torch calls it.
     """
 
     exact: ExactScorer
@@ -94,6 +94,7 @@ class Engines:
     written: IndexFolder | None = None
     dense: FaissRetriever | None = None
     sparse: LuceneRetriever | None = None
+    device: str = "cpu"
 
     def ranker(self, mode: str | None = None) -> Ranker:
         """What ranks by ``mode`` (default: by every part whose index is open, or by both where none is).
@@ -113,9 +114,20 @@ class Engines:
         return Fusion(dense, sparse, self.exact, self._scan(parts) if scan_pays else None)
 
     def _scan(self, parts: Collection[str]) -> Ranker:
+        from pyserini_dupmae.search.device_pass import DevicePass
+        from pyserini_dupmae.search.host_pass import HostPass
         from pyserini_dupmae.search.scan import Scan
 
-        return Scan(self._postings, self.exact, dense="dense" in parts, sparse="sparse" in parts)
+        counts = {"dense": "dense" in parts, "sparse": "sparse" in parts}
+        if self.device == "cpu":
+            return Scan(HostPass(self._postings, **counts), self.exact, **counts)
+        return Scan(DevicePass(self._on_device, **counts), self.exact, **counts)
+
+    @cached_property
+    def _on_device(self) -> DevicePostings:
+        from pyserini_dupmae.search.device_pass import DevicePostings
+
+        return DevicePostings(self._postings, self.device)
 
     @cached_property
     def _postings(self) -> Postings:
@@ -134,7 +146,7 @@ class Engines:
 
     def hits(self, ranking: Ranking) -> list[Hit]:
         """A ranking by docid."""
-        docids = [self.exact.docids[row] for row in ranking.rows.tolist()]
+        docids = self.exact.docids.take(ranking.rows.tolist())
         scores = (ranking.scores, ranking.cls_scores, ranking.ot_scores)
         return list(map(Hit, docids, *(column.tolist() for column in scores)))
 
@@ -222,7 +234,8 @@ def _open(
     exact = ExactScorer(store, None if decides is None else decides.top_k(store))
     written = found.get("postings")
     if written is not None:
-        is_usable = written.is_of(store) and written.info.top_k == exact.top_k
+        is_complete = written.info.largest_error is not None  # an older version wrote others
+        is_usable = is_complete and written.is_of(store) and written.info.top_k == exact.top_k
         written = written if is_usable and all(map(written.is_built_with, indexes.values())) else None
     if engine == "auto":
         choice = choose(store, written, lists_are_there=all(kind in found for kind in lists))
@@ -245,7 +258,7 @@ def _open_lucene(lucene: IndexFolder, store: ForwardStore) -> LuceneRetriever:
 
 
 def _open_faiss(faiss: IndexFolder, index: Any | None) -> FaissRetriever:
-    retriever = FaissRetriever(read_faiss(faiss.folder) if index is None else index)
+    retriever = FaissRetriever(read_faiss(faiss.folder) if index is None else index, faiss.info.largest_norm)
     if len(retriever) != faiss.info.documents:
         raise UserError(
             f"{faiss.folder} holds {len(retriever)} vectors of {faiss.info.documents} documents; build it again"

@@ -8,8 +8,8 @@ from scipy.sparse import csr_array
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.store import ForwardStore
 
-# Rows taken at a time: what they need stays in a core's cache.
-BLOCK = 256
+# Rows taken at a time. Fewer would stay in a core's cache, but every time costs something for each shard that they hit.
+BLOCK = 2048
 
 
 class ExactScorer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ NORM_BLOCK = 1 << 16
 
 
 def read_faiss(folder: str | Path) -> Any:
-    """The FAISS index in ``folder``, in Pyserini's layout; a `UserError` when it or FAISS itself is not there."""
+    """The FAISS index in ``folder``, in Pyserini's layout; a `UserError` when it or FAISS itself is not there.
+
+    As a memory map, where this FAISS has that.
+    """
     faiss = import_faiss()
     try:
-        return faiss.read_index(str(Path(folder) / "index"))
+        return faiss.read_index(str(Path(folder) / "index"), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
     except RuntimeError as error:
         raise UserError(f"FAISS cannot read {Path(folder) / 'index'}: {first_line(error)}") from None
 
@@ -33,15 +37,16 @@ class FaissRetriever:
     """A `fusion.DenseRetriever` over a FAISS index of inner products whose n-th vector is row n.
 
     ``flat`` tells whether the index is exhaustive and holds the vectors as they are; any other proves nothing.
+    ``largest_norm`` is that of the vectors of a flat index; where nobody has kept it, the first search computes it.
     """
 
-    def __init__(self, index: Any):
+    def __init__(self, index: Any, largest_norm: float | None = None):
         self._faiss = import_faiss()
         self.index = index
         self.flat = isinstance(self._faiss.downcast_index(index), self._faiss.IndexFlat)
         if self.index.metric_type != self._faiss.METRIC_INNER_PRODUCT:
             raise UserError("the FAISS index does not hold inner products; encode the collection with pyserini_dupmae")
-        self._largest_norm = self._norms_maximum() if self.flat else math.inf
+        self._given_norm = largest_norm
 
     def __len__(self) -> int:
         return self.index.ntotal
@@ -65,7 +70,10 @@ class FaissRetriever:
             return Candidates(rows, math.inf)
         return Candidates(rows, float(scores[-1]) + ROUNDING * self.index.d * float(norm) * self._largest_norm)
 
-    def _norms_maximum(self) -> float:
+    @cached_property
+    def _largest_norm(self) -> float:
+        if self._given_norm is not None:
+            return self._given_norm
         largest = 0.0
         for start in range(0, len(self), NORM_BLOCK):
             block = self.index.reconstruct_n(start, min(NORM_BLOCK, len(self) - start))

@@ -12,15 +12,14 @@ is cut by exact scores, because a vector index may round differently in a batch,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.workers import in_threads
 from pyserini_dupmae.util.errors import UserError
 
 # Shorter lists cost as much as these: most of a call is not spent on its results.
@@ -197,7 +196,7 @@ class Fusion:
         def score(query: EncodedQuery) -> Ranking:
             return self._rank(rows, *self.exact.parts(query, rows), -math.inf, documents, limits)
 
-        return _in_threads(score, queries, threads)
+        return in_threads(score, queries, threads)
 
     def _search_to(self, depth: int, queries: list[EncodedQuery], limits: Limits, threads: int) -> list[Ranking]:
         """The rankings that lists of length ``depth`` give."""
@@ -205,7 +204,7 @@ class Fusion:
         if self.dense is not None and queries:
             nearest = self.dense.top(queries, _with_margin(depth), threads)
         pairs = list(zip(queries, nearest, strict=True))
-        return _in_threads(lambda pair: self._threshold(pair[0], pair[1], depth, limits), pairs, threads)
+        return in_threads(lambda pair: self._threshold(pair[0], pair[1], depth, limits), pairs, threads)
 
     def _threshold(self, query: EncodedQuery, nearest: Candidates | None, depth: int, limits: Limits) -> Ranking:
         rows, cls, ot, bound = np.empty(0, np.int64), np.empty(0), np.empty(0), 0.0
@@ -294,23 +293,14 @@ def _best(rows: np.ndarray, scores: np.ndarray, hits: int, docids: Sequence[str]
     if len(scores) > hits:
         candidates = np.flatnonzero(scores >= np.partition(scores, -hits)[-hits])
     order = candidates[np.argsort(-scores[candidates], kind="stable")]
-    if (np.diff(scores[order]) == 0).any():
-        order = np.array(sorted(order, key=lambda i: (-scores[i], docids[int(rows[i])])))
+    same = np.diff(scores[order]) == 0
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.append(False, same))  # rising, each group together
+        by_docid = sorted(order[tied].tolist(), key=lambda i: (-scores[i], docids[int(rows[i])]))
+        order[tied] = by_docid
     return order[:hits]
 
 
 def _with_margin(n: int) -> int:
     """How many documents to ask a vector index for, so that the first n by exact score are among them."""
     return n + n // 16 + 16
-
-
-def _in_threads(function: Callable[[Any], Any], items: list[Any], threads: int) -> list[Any]:
-    if threads == 1 or len(items) == 1:
-        return [function(item) for item in items]
-    return list(_pool(threads).map(function, items))
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """A pool that is kept: each of its threads stays attached to the JVM for as long as it lives."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="dupmae-search")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
-from pyserini_dupmae.index.postings import Postings
+from pyserini_dupmae.index.postings import DenseBounds, Postings
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.errors import UserError
 
@@ -64,9 +64,10 @@ class IndexFolder:
     def postings(self, store: ForwardStore) -> Postings:
         """Postings of ``store``, as memory maps."""
         info, model = self.info, store.model
-        if info.top_k is None or info.largest_norm is None:
+        if info.top_k is None or info.largest_norm is None or info.largest_error is None:
             raise UserError(f"{self.folder / INFO_JSON} is damaged; build the postings again")
-        return Postings.open(self.folder, len(store), model.vocab_size, model.cls_dim, info.top_k, info.largest_norm)
+        bounds = DenseBounds(info.largest_norm, info.largest_error)
+        return Postings.open(self.folder, len(store), model.vocab_size, model.cls_dim, info.top_k, bounds)
 
     def top_k(self, store: ForwardStore) -> int:
         """How many weights of a document are in a Lucene index or in postings of ``store``."""

@@ -33,7 +33,7 @@ class DupMAESearcher:
     Args:
         index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``.
         encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
-            own). By name it is loaded once the index has been opened.
+            own). By name it is loaded once the index has been opened. A scan is computed where the model is.
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
@@ -71,6 +71,7 @@ class DupMAESearcher:
             chosen = store.dtype if dtype == "auto" else dtype
             encoder = QueryModel.load(str(encoder or DEFAULT_MODEL), device, chosen, query_top_k, query_max_length)
         self.encoder = encoder
+        self.engines.device = str(self.encoder.model.device)
         self.encoder.identity.require(store.model, str(index))
         if encoder.dtype != store.dtype:
             logger.warning("queries are encoded in %s, but documents were in %s", encoder.dtype, store.dtype)

@@ -51,7 +51,7 @@ def _pack(name: str, strings: list[str]) -> dict[str, np.ndarray]:
 
 
 class Shard:
-    """A shard opened for reading; its arrays are memory maps."""
+    """A shard opened for reading: its header. Its arrays are views of one memory map, made when one is asked for."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -85,25 +85,57 @@ class Shard:
         return "contents" in self._tensors
 
     def docids(self) -> list[str]:
-        return self._strings("docids")
+        return self.docid_strings.all()
 
     def contents(self) -> list[str]:
-        return self._strings("contents")
+        return self._contents.all()
 
     def content(self, row: int) -> str:
         """The contents of one document, without reading the others."""
-        ends = self._map("contents_ends")
-        start = int(ends[row - 1]) if row else 0
-        return self._map("contents")[start : int(ends[row])].tobytes().decode()
+        return self._contents[row]
 
-    def _strings(self, name: str) -> list[str]:
-        joined, ends = self._map(name).tobytes(), self._map(f"{name}_ends").tolist()
-        return [joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+    @cached_property
+    def docid_strings(self) -> Strings:
+        return Strings(self._map("docids"), self._map("docids_ends"))
+
+    @cached_property
+    def _contents(self) -> Strings:
+        return Strings(self._map("contents"), self._map("contents_ends"))
+
+    @cached_property
+    def _data(self) -> np.ndarray:
+        """What follows the header. One map for all tensors: a process may have only so many."""
+        # As a plain array: the subclass costs more than the reading when a few rows are taken at a time.
+        return np.asarray(np.memmap(self.path, np.uint8, "r", self._start))
 
     def _map(self, name: str) -> np.ndarray:
         entry = self._tensors[name]
         dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
         if 0 in shape:
             return np.empty(shape, dtype)
-        # As a plain array: the subclass costs more than the reading when a few rows are taken at a time.
-        return np.asarray(np.memmap(self.path, dtype, "r", self._start + entry["data_offsets"][0], shape))
+        start, end = entry["data_offsets"]
+        return self._data[start:end].view(dtype).reshape(shape)
+
+
+class Strings:
+    """UTF-8 strings one after another: ``data`` uint8, and where each ends, (n,) int64."""
+
+    def __init__(self, data: np.ndarray, ends: np.ndarray):
+        self._bytes, self._stops = data, ends
+        # One item of a memory view costs a tenth of one of an array.
+        self._data, self._ends = data.data, ends.data
+
+    def __getitem__(self, row: int) -> str:
+        return str(self._data[self._ends[row - 1] if row else 0 : self._ends[row]], "utf-8")
+
+    def all(self) -> list[str]:
+        joined, ends = self._bytes.tobytes(), self._stops.tolist()
+        return [joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+
+    def find(self, wanted: np.ndarray) -> int | None:
+        """The first row that has these bytes, (m,) uint8; None when none has."""
+        starts = np.concatenate([[0], self._stops[:-1]])
+        rows = np.flatnonzero(self._stops - starts == len(wanted))
+        for place, byte in enumerate(wanted.tolist()):
+            rows = rows[self._bytes[starts[rows] + place] == byte]
+        return int(rows[0]) if len(rows) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.store.docids import DocIds
 from pyserini_dupmae.store.shard import Shard
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import write_json
@@ -21,6 +23,7 @@ from pyserini_dupmae.util.files import write_json
 STORE_JSON = "store.json"
 FORMAT = 1
 USUAL_DTYPE = "float32"
+NORM_BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,18 @@ class ForwardStore:
         return json.loads((self.folders[0] / info.terms_file).read_text(encoding="utf-8"))
 
     @cached_property
-    def docids(self) -> list[str]:
+    def docids(self) -> DocIds:
         """Every docid, by row."""
-        return [docid for shard in self.shards for docid in shard.docids()]
+        return DocIds(self.shards)
+
+    def largest_norm(self) -> float:
+        """The largest Euclidean norm of a document's dense vector, rounded up. Reads all of them."""
+        largest = 0.0
+        for shard in self.shards:
+            for start in range(0, len(shard), NORM_BLOCK):
+                part = shard.cls[start : start + NORM_BLOCK].astype(np.float64)
+                largest = max(largest, float(np.einsum("ij,ij->i", part, part).max(initial=0.0)))
+        return math.sqrt(largest) * (1 + 2.0**-40)
 
     def gather(
         self, rows: Sequence[int] | np.ndarray, top_k: int | None = None
@@ -139,10 +151,13 @@ class ForwardStore:
         dtype = self.shards[0].token_ids.dtype if self.shards else np.uint16
         cls = np.empty((len(rows), self.model.cls_dim), np.float32)
         token_ids, weights = np.empty((len(rows), width), dtype), np.empty((len(rows), width), np.float32)
-        number = np.searchsorted(self._starts, rows, side="right") - 1
-        for i in np.unique(number):
-            here = np.flatnonzero(number == i)
-            shard, local = self.shards[i], rows[here] - self._starts[i]
+        order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
+        rising = rows if order is None else rows[order]
+        ends = np.searchsorted(rising, self._starts)  # where the rows of each shard begin
+        for i in np.flatnonzero(np.diff(ends)).tolist():
+            here: Any = slice(ends[i], ends[i + 1])
+            shard, local = self.shards[i], rising[here] - self._starts[i]
+            here = here if order is None else order[here]
             cls[here], token_ids[here] = shard.cls[local], shard.token_ids[local, :width]
             weights[here] = shard.weights[local, :width]
         return cls, token_ids, weights

@@ -178,9 +178,9 @@ def test_a_scan_measures_the_same_without_faiss_and_lucene(command_line, tmp_pat
     written = list((tmp_path / "scan" / "indexes").rglob("*"))
     assert not [path for path in written if path.name in ("faiss", "lucene")]
     documents = found["scan"]["dense"].index.documents
-    assert found["scan"]["dense"].index.bytes == documents * 5 * 2
+    assert found["scan"]["dense"].index.bytes == documents * (5 + 4)
     sparse, hybrid = (found["scan"][mode].index.bytes for mode in ("sparse", "hybrid"))
-    assert hybrid == sparse + documents * 5 * 2
+    assert hybrid == sparse + documents * (5 + 4)
     with pytest.raises(UserError, match="was begun with engine 'scan', not 'auto'"):
         main(command_line(tmp_path / "scan", *options))
 

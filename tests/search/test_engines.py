@@ -12,11 +12,13 @@ import pytest
 from pyserini_dupmae.index import postings as postings_module
 from pyserini_dupmae.index.build import index
 from pyserini_dupmae.index.info import IndexInfo
+from pyserini_dupmae.index.postings import Postings
 from pyserini_dupmae.search import engines as engines_module
+from pyserini_dupmae.search.device_pass import DevicePass
 from pyserini_dupmae.search.engines import Engines, open_collection, open_engines
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever
 from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
-from pyserini_dupmae.store import ForwardStore, StoreInfo
+from pyserini_dupmae.store import ForwardStore, Shard, StoreInfo
 from pyserini_dupmae.util.errors import UserError
 
 
@@ -64,6 +66,35 @@ def test_a_faiss_index_that_has_been_read_is_taken(encoded, queries):
     index = faiss.read_index(str(encoded / "faiss" / "index"))
     opened = open_engines(encoded / "faiss", encoded / "lucene", faiss_index=index)
     assert opened.dense.index is index
+
+
+@pytest.mark.parametrize("engine", ["scan", "lists"])
+def test_opening_reads_neither_docids_nor_vectors(engine, output, queries, monkeypatch):
+    """What is kept at build is not computed again, however large a collection is."""
+    index(output, to=["postings"])
+    expected = rows(open_collection(output, engine=engine), queries)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a pass over all documents")
+
+    monkeypatch.setattr(Shard, "docids", refuse)
+    monkeypatch.setattr(ForwardStore, "largest_norm", refuse)
+    monkeypatch.setattr(Postings, "of", refuse)
+    monkeypatch.setattr(faiss.IndexFlatIP, "reconstruct_n", refuse)
+    monkeypatch.setattr(Shard, "cls", property(refuse))
+    opened = open_collection(output, engine=engine)
+    ranker = opened.ranker("hybrid")
+    monkeypatch.undo()
+    assert [ranking.rows.tolist() for ranking in ranker.search(queries, 15)] == expected
+
+
+def test_an_index_that_does_not_tell_its_largest_norm_is_searched_all_the_same(output, queries):
+    expected = rows(open_collection(output, engine="lists"), queries)
+    kept = IndexInfo.read(output / "faiss").largest_norm
+    rewrite(output / "faiss", largest_norm=None)
+    older = open_collection(output, engine="lists")
+    assert rows(older, queries) == expected
+    assert older.dense._largest_norm == pytest.approx(kept)
 
 
 def test_distances_are_refused():
@@ -177,7 +208,7 @@ def test_a_scan_writes_the_postings_that_it_lacks_once(output, queries, monkeypa
         monkeypatch.setattr(module, "BLOCK", 50)
     assert rows(open_collection(output, engine="scan"), queries) == expected
     written = {file.name: file.stat().st_mtime_ns for file in (output / "postings").iterdir()}
-    assert set(written) == {"dupmae.json", "starts.i64", "rows.u16", "weights.bf16", "cls.bf16"}
+    assert set(written) == {"dupmae.json", "starts.i64", "rows.u16", "weights.bf16", "cls.i8", "scales.f32"}
     assert rows(open_collection(output, engine="scan"), queries) == expected
     assert written == {file.name: file.stat().st_mtime_ns for file in (output / "postings").iterdir()}
 
@@ -206,7 +237,9 @@ def test_postings_alone_say_how_many_weights_count(output, queries, tmp_path):
     assert rows(open_collection(tmp_path / "alone"), queries) == expected
 
 
-@pytest.mark.parametrize("changes", [{"collection": "0" * 64}, {"documents": 7}, {"model": "another"}])
+@pytest.mark.parametrize(
+    "changes", [{"collection": "0" * 64}, {"documents": 7}, {"model": "another"}, {"largest_error": None}]
+)
 def test_lists_do_not_take_postings_of_another_collection(changes, output, queries):
     index(output, to=["postings"])
     expected = rows(open_collection(output, engine="lists"), queries)
@@ -222,6 +255,21 @@ def test_folders_of_indexes_are_scanned_without_being_opened(encoded, queries):
     scanned = open_engines(encoded / "faiss", encoded / "lucene", engine="auto")
     assert (scanned.choice.engine, scanned.dense, scanned.sparse) == ("scan", None, None)
     assert rows(scanned, queries) == rows(open_engines(encoded / "faiss", encoded / "lucene"), queries)
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+def test_a_scan_by_torch_on_a_device_ranks_alike(mode, output, queries, monkeypatch):
+    """The path of a GPU; torch's device "cpu:0" is not the "cpu" that has a path of its own."""
+    for module in (engines_module, postings_module):
+        monkeypatch.setattr(module, "BLOCK", 50)
+    here, there = (open_collection(output, engine="scan") for _ in range(2))
+    there.device = "cpu:0"
+    found = there.ranker(mode)
+    assert isinstance(found.fast, DevicePass)
+    for one, other in zip(found.search(queries, 15), here.ranker(mode).search(queries, 15), strict=True):
+        for name in ("rows", "scores", "cls_scores", "ot_scores"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert there.ranker("hybrid").fast.postings is there.ranker("dense").fast.postings
 
 
 def test_indexes_of_different_collections_are_refused_by_a_scan_too(output):

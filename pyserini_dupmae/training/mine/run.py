@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
 QUERIES_A_PART = 2000
+DOCIDS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ def _rows_of_index(searcher: DupMAESearcher, training_set: TrainingSet, index: s
         UserError: the index holds a document that the source does not have.
     """
     docids = searcher.engines.exact.docids
-    rows = training_set.documents.rows(docids)
+    parts = (docids[start : start + DOCIDS_AT_ONCE] for start in range(0, len(docids), DOCIDS_AT_ONCE))
+    rows = np.concatenate([np.empty(0, np.int64), *map(training_set.documents.rows, parts)])
     if (rows < 0).any():
         raise UserError(
             f"{index} holds the document {docids[int(np.argmin(rows))]!r}, but {training_set.name} has none of "
