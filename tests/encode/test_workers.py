@@ -80,7 +80,9 @@ def test_one_that_dies_is_named_with_its_shard_and_the_same_command_goes_on(
     _, said = running.communicate()
     assert running.returncode == 2
     last = said.splitlines()[-1]
-    died = r"error: process (\d) of the encoding was ended by SIGKILL while it encoded (\S+); run the same command again"
+    died = (
+        r"error: process (\d) of the encoding was ended by SIGKILL while it encoded (\S+); run the same command again"
+    )
     found = re.match(died, last)
     assert found, last
     shard = Path(found[2])
@@ -111,14 +113,14 @@ def test_a_mistake_in_a_worker_is_one_line(jsonl, tiny_model_dir, tmp_path):
     dupmae.encode(jsonl(records), **options)
     (tmp_path / "out" / "store" / "store.json").unlink()
     records[5]["contents"] = "another"
-    with pytest.raises(dupmae.UserError, match="the text of '5' .* is another"):
+    with pytest.raises(dupmae.UserError, match=r"the text of '5' .* is another"):
         dupmae.encode(jsonl(records), processes=2, **options)
 
 
 def test_no_shard_is_counted_twice_or_lost(tmp_path):
     (tmp_path / "shard-000003.safetensors").touch()
     shards = [WrittenShard(number, 1, True, 1.0, 1) for number in range(2)]
-    with pytest.raises(dupmae.UserError, match="fewer documents than when .*shard-000003"):
+    with pytest.raises(dupmae.UserError, match=r"fewer documents than when .*shard-000003"):
         finish_store(tmp_path, None, shards)
 
 

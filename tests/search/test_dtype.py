@@ -56,7 +56,7 @@ def test_what_is_usual_is_not_written_down(encoded_in):
 
 def test_parts_of_two_dtypes_are_no_collection(encoded_in):
     folders = [encoded_in(dtype) / "store" for dtype in ("float32", "bfloat16")]
-    with pytest.raises(dupmae.UserError, match="was encoded in bfloat16 and .* in float32"):
+    with pytest.raises(dupmae.UserError, match=r"was encoded in bfloat16 and .* in float32"):
         ForwardStore(*folders)
 
 
