@@ -14,8 +14,9 @@ from pyserini_dupmae.util.errors import UserError
 
 LAYOUTS = (beir.LAYOUT, msmarco.LAYOUT)
 SOURCE_HELP = (
-    "DIR[:SPLIT], a BEIR folder (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv) or an MS MARCO folder (collection.tsv, "
-    "queries.SPLIT.tsv, qrels.SPLIT.tsv); ir_datasets:ID; or a .jsonl or .tsv file with the texts in it"
+    "DIR[:SPLIT], a BEIR folder (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv) or an MS MARCO folder (collection.tsv "
+    "or, with titles, corpus.tsv; queries.SPLIT.tsv, qrels.SPLIT.tsv); "
+    "ir_datasets:ID; or a .jsonl or .tsv file with the texts in it"
 )
 """What a source may be; a file with the texts in it only where it is training data."""
 

@@ -22,12 +22,13 @@ class CollectionFiles(NamedTuple):
 class Layout:
     """Names of files, relative to the folder, in which ``{split}`` stands for the split's name.
 
-    A file may also be compressed.
+    A file may also be compressed. Where ``titled`` is there, it is taken in the place of ``corpus``.
     """
 
     corpus: str
     topics: str
     qrels: str
+    titled: str | None = None
 
     def splits(self, folder: Path) -> dict[str, Path]:
         """Split -> its judgements, of all splits of ``folder``; empty where the folder has another layout."""
@@ -52,7 +53,9 @@ class Layout:
         if split not in splits:
             has = f"it has {', '.join(splits)}" if splits else f"there is no {self.qrels.format(split='SPLIT')}"
             raise UserError(f"{folder} has no judgements of the split {split!r}: {has}; give DIR:SPLIT")
-        corpus, topics = (self._file(folder, name.format(split=split)) for name in (self.corpus, self.topics))
+        titled = None if self.titled is None else find_file(folder, self.titled)
+        corpus = titled or self._file(folder, self.corpus)
+        topics = self._file(folder, self.topics.format(split=split))
         return CollectionFiles(corpus, topics, splits[split])
 
     @staticmethod

@@ -1,20 +1,27 @@
-"""MS MARCO's files: tables of ids and texts, the layout of their folder, and passages whose titles lie beside them."""
+"""MS MARCO's files: tables of ids and texts, the layout of their folder, and passages with titles.
+
+Microsoft's ``collection.tsv`` has no titles. RocketQA's corpus has those of the pages, ``id TAB title TAB text``, and
+is called ``corpus.tsv`` here; where a folder has both, it is taken. Title and text are joined as DupMAE's authors do in
+MS MARCO: by [SEP], which BERT's tokenizer takes for what it is.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from pyserini_dupmae.data.layout import Layout
-from pyserini_dupmae.data.lines import numbered_texts
+from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open
 
-LAYOUT = Layout("collection.tsv", "queries.{split}.tsv", "qrels.{split}.tsv")
+LAYOUT = Layout("collection.tsv", "queries.{split}.tsv", "qrels.{split}.tsv", titled="corpus.tsv")
+TITLE_END = " [SEP] "  # authors' repository
 
 
 def parse_columns(text: str) -> dict[str, str]:
-    """The fields of ``id TAB text`` or ``id TAB title TAB text``.
+    """The fields of ``id TAB text`` or ``id TAB title TAB text``; of the latter ``contents`` is title, [SEP] and text.
 
     Raises:
         ValueError: there are more or fewer columns; the message says how many, without the place.
@@ -23,8 +30,17 @@ def parse_columns(text: str) -> dict[str, str]:
     if len(columns) == 2:
         return {"id": columns[0], "text": columns[1]}
     if len(columns) == 3:
-        return {"id": columns[0], "title": columns[1], "text": columns[2]}
+        docid, title, text = columns
+        contents = TITLE_END.join(part for part in (title.strip(), text.strip()) if part)
+        return {"id": docid, "title": title, "text": text, "contents": contents}
     raise ValueError(f"{len(columns)} column(s), but a line is id TAB text or id TAB title TAB text")
+
+
+def has_titles(corpus: Path) -> bool:
+    """Whether ``corpus`` is a table with titles."""
+    if plain_suffix(corpus) != ".tsv":
+        return False
+    return next((line.count("\t") == 2 for _, line in numbered_texts(corpus)), False)
 
 
 def join_titles(passages: str | os.PathLike, titles: str | os.PathLike, output: str | os.PathLike) -> None:

@@ -13,7 +13,8 @@ from pyserini_dupmae.data.msmarco import parse_columns
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 
-COLLECTION_NAMES = ("corpus", "collection")  # BEIR's and MS MARCO's: queries and qrels lie beside them
+COLLECTION_NAMES = ("corpus", "collection")
+"""What documents are called that queries and judgements lie beside: by BEIR or with titles, and by MS MARCO."""
 DOCID_FIELDS = ("id", "_id", "docid")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -62,7 +63,7 @@ DECODERS = {".jsonl": json_fields, ".json": json_fields, ".tsv": tsv_fields}
 class FileRecords:
     """The records of a file, or of the collection files of a folder in sorted order.
 
-    A folder that holds a ``corpus.*`` or ``collection.*`` gives that alone. Blank lines are passed over.
+    A folder that holds a ``corpus.*`` or, without one, a ``collection.*`` gives that alone. Blank lines are left out.
 
     Raises:
         UserError: there is no such file or folder, or nothing in it has a known format.
@@ -92,10 +93,18 @@ def _collection_files(corpus: Path) -> list[Path]:
     files = [path for path in sorted(corpus.iterdir()) if path.is_file() and _format(path) in DECODERS]
     if not files:
         raise UserError(f"the folder {corpus} holds no collection file ({kinds})")
-    collection = [path for path in files if path.name.partition(".")[0] in COLLECTION_NAMES]
-    if collection and len(collection) < len(files):
+    collection = only_collection(files)
+    if len(collection) < len(files):
         logger.info("of the folder %s only %s is read", corpus, ", ".join(path.name for path in collection))
-    return collection or files
+    return collection
+
+
+def only_collection(files: Sequence[Path]) -> list[Path]:
+    """Those of a folder's ``files`` that are called by the first of `COLLECTION_NAMES` that is there; else all."""
+    for name in COLLECTION_NAMES:
+        if found := [path for path in files if path.name.partition(".")[0] == name]:
+            return found
+    return list(files)
 
 
 def _format(path: Path) -> str:

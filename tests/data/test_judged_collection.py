@@ -37,6 +37,15 @@ def test_files_of_a_split(tmp_path: Path, layout: str, suffix: str) -> None:
         find_collection(f"{folder}:test")
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_corpus_with_titles_is_taken_where_it_is_there(tmp_path: Path, suffix: str) -> None:
+    folder = written(tmp_path, "msmarco", "dev.small")
+    corpus = write_lines(folder / f"corpus.tsv{suffix}", [])
+    assert find_collection(f"{folder}:dev.small").corpus == corpus
+    (folder / "collection.tsv").unlink()
+    assert find_collection(str(folder)).corpus == corpus
+
+
 @pytest.mark.parametrize("layout", FILES)
 def test_the_only_split_needs_no_name(tmp_path: Path, layout: str) -> None:
     found = find_collection(str(written(tmp_path, layout, "dev")))

@@ -67,10 +67,16 @@ def test_an_ms_marco_folder_gives_its_collection_alone(tmp_path):
     assert read(tmp_path) == EXPECTED
 
 
+def test_of_two_collections_in_a_folder_the_one_with_titles_is_read(tmp_path):
+    (tmp_path / "collection.tsv").write_text("7\tThe text\n")
+    (tmp_path / "corpus.tsv").write_text("7\tThe title\tThe text\n")
+    assert read(tmp_path) == [("7", "The title [SEP] The text")]
+
+
 def test_tsv_with_titles(tmp_path):
     path = tmp_path / "para.tsv"
     path.write_text("7\tThe title\tThe text\n8\t\tNo title\n")
-    assert read(path) == [("7", "The title The text"), ("8", "No title")]
+    assert read(path) == [("7", "The title [SEP] The text"), ("8", "No title")]
     assert read(path, fields=["text"]) == [("7", "The text"), ("8", "No title")]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pyserini_dupmae.data.judged_collection import find_collection
+from pyserini_dupmae.data.msmarco import TITLE_END, has_titles
 from pyserini_dupmae.training.data.arrays import QUERIES, Ragged, write_arrays
 from pyserini_dupmae.training.data.documents import DocumentFiles, write_documents
 from pyserini_dupmae.training.data.inline import NEGATIVES, SCORES, write_folder
@@ -95,9 +96,11 @@ def load_training_set(
         mined, scored = mined or _if_there(folder / NEGATIVES), scored or _if_there(folder / SCORES)
     else:
         found = find_collection(name)
-    key = content_key([found.corpus])
+    # Named apart from what was made before titles were joined by [SEP].
+    corpus = [found.corpus, *([TITLE_END] if isinstance(found.corpus, Path) and has_titles(found.corpus) else [])]
+    key = content_key(corpus)
     documents = DocumentFiles(build_once(cache / f"documents-{key}", lambda to: write_documents(found.documents(), to)))
-    key = content_key([found.corpus, found.topics, found.qrels, mined, scored])
+    key = content_key([*corpus, found.topics, found.qrels, mined, scored])
     folder = build_once(cache / f"training-{key}", lambda to: write_arrays(found, documents, mined, scored, to))
     texts = json.loads((folder / QUERIES).read_text(encoding="utf-8"))
     arrays = {path.name.partition(".")[0] for path in folder.glob("*.npy")}

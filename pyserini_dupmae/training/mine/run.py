@@ -198,10 +198,11 @@ class _Miner:
     def entries(self, part: range) -> Iterator[str]:
         """A line of JSON for each query of ``part``, by its place in ``queries``."""
         data = self.training_set
-        encoded = self.searcher.encode([data.queries[query] for query in self.queries[part.start : part.stop]])
-        for start in range(0, len(part), self.batch_size):
-            batch = self.queries[part.start : part.stop][start : start + self.batch_size].tolist()
-            rankings = self.searcher.rank(encoded[start : start + self.batch_size], self.depth, self.threads)
+        # Together, so that there are many of one length; the searcher remembers them.
+        self.searcher.encode([data.queries[query] for query in self.queries[part.start : part.stop]])
+        for start in range(part.start, part.stop, self.batch_size):
+            batch = self.queries[start : min(start + self.batch_size, part.stop)].tolist()
+            rankings = self.searcher.rank([data.queries[query] for query in batch], self.depth, self.threads)
             for query, ranking in zip(batch, rankings, strict=True):
                 self.unproved += not ranking.proved
                 negatives = self.selection.negatives(query, self.rows[ranking.rows])

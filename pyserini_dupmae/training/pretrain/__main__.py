@@ -18,6 +18,7 @@ from pyserini_dupmae.training.arguments import make_parser, parse
 from pyserini_dupmae.training.pretrain.run import PretrainArguments, pretrain
 from pyserini_dupmae.training.pretrain.settings import PRESETS, PretrainSettings
 from pyserini_dupmae.training.pretrain.sources import SOURCE_HELP
+from pyserini_dupmae.training.pretrain.tokens import PACKINGS
 from pyserini_dupmae.training.settings import add_options, given
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import positive_int, run_command
@@ -35,6 +36,15 @@ def parser() -> HfArgumentParser:
     )
     run.add_argument("--min-tokens", type=positive_int, default=5, help="leave out segments of fewer tokens")
     run.add_argument("--eval-documents", type=int, default=1000, help="documents held out, at most a tenth; 0: none")
+    run.add_argument(
+        "--pack",
+        choices=PACKINGS,
+        nargs="?",
+        const="always",
+        default="never",
+        help="join records that follow each other, up to the maximal length: of all sources, or (auto) of those whose "
+        "records are short, such as books by the sentence",
+    )
     run.add_argument("--cache", metavar="DIR", help="where token files are kept (default: OUTPUT/tokens)")
     group = made.add_argument_group("the objective (docs/pretraining.md)")
     group.add_argument("--preset", choices=PRESETS, default="released", help="defaults of the options below")
@@ -56,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         max_length=options.max_length,
         min_tokens=options.min_tokens,
         eval_documents=options.eval_documents,
+        pack=options.pack,
         cache=options.cache,
         preset=options.preset,
         resume=options.resume,

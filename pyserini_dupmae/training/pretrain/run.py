@@ -48,6 +48,7 @@ def pretrain(
     max_length: int = 150,
     min_tokens: int = 5,
     eval_documents: int = 1000,
+    pack: str = "never",
     cache: str | os.PathLike | None = None,
     preset: str = "released",
     resume: bool = False,
@@ -77,6 +78,8 @@ def pretrain(
         max_length: tokens of a segment, [CLS] and [SEP] included.
         min_tokens: segments of fewer tokens are left out.
         eval_documents: documents held out to evaluate on, at most a tenth; 0 for none.
+        pack: ``"always"`` joins records that follow each other, up to ``max_length`` tokens; ``"auto"`` those of
+            sources whose records are short, such as books by the sentence; ``"never"`` none.
         cache: where token files are kept (default: a folder in ``output``).
         preset: ``released`` or ``paper``, the settings that ``options`` change.
         resume: go on from the last complete checkpoint, if there is one.
@@ -102,6 +105,7 @@ def pretrain(
         "max_length": max_length,
         "min_tokens": min_tokens,
         "eval_documents": eval_documents,
+        **({} if pack == "never" else {"pack": pack}),
         **{name: getattr(training, name) for name in OF_TRAINER},
         **asdict(settings),
     }
@@ -116,7 +120,7 @@ def pretrain(
             f"--max-length {max_length} does not fit: the model takes {limit} tokens, and --min-tokens {min_tokens} "
             "and two special tokens have to fit in"
         )
-    corpus = PretrainingCorpus(tuple(sources), max_length, min_tokens, tuple(fields))
+    corpus = PretrainingCorpus(tuple(sources), max_length, min_tokens, tuple(fields), pack)
     with training.main_process_first(desc="tokenising"):
         files = tokenise(corpus, tokenizer, vocab_size, Path(cache or run.output / TOKENS))
     train, held_out = hold_out(files, eval_documents, training.seed)

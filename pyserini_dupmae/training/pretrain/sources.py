@@ -1,4 +1,7 @@
-"""Texts to pre-train on: jsonl and plain text files, `datasets`, and ir_datasets corpora, read as a stream."""
+"""Texts to pre-train on: files of JSON lines, of MS MARCO or of plain text, `datasets`, and ir_datasets corpora.
+
+All are read as a stream.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,18 @@ from typing import Any
 from pyserini_dupmae.data.ir_dataset import PREFIX as IR_DATASETS
 from pyserini_dupmae.data.ir_dataset import IrDataset
 from pyserini_dupmae.data.jsonl import read_objects
-from pyserini_dupmae.data.lines import numbered_texts
+from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
+from pyserini_dupmae.data.msmarco import parse_columns
+from pyserini_dupmae.data.readers import COLLECTION_NAMES, only_collection
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.lazy import require
 
 DATASETS = "datasets:"
-JSON_SUFFIXES, TEXT_SUFFIXES = (".jsonl", ".jsonl.gz"), (".txt", ".txt.gz")
+SUFFIXES = (".jsonl", ".txt", ".tsv")
 BODY_FIELDS = ("text", "contents", "body")
 SOURCE_HELP = (
-    "a .jsonl or .txt file (may end in .gz), a folder of them, datasets:NAME_OR_FOLDER[:CONFIG[:SPLIT]], "
-    "or ir_datasets:NAME"
+    "a .jsonl, .txt or .tsv file (may end in .gz or .zst), a folder of them, "
+    "datasets:NAME_OR_FOLDER[:CONFIG[:SPLIT]], or ir_datasets:NAME"
 )
 
 
@@ -27,7 +32,8 @@ def read_texts(source: str, fields: Sequence[str] = ()) -> Iterator[str]:
     """The texts of ``source``, one at a time; see `SOURCE_HELP` for what it may be.
 
     A record's text is its ``fields`` joined by a space; by default its title, if it has one, and the first of
-    `BODY_FIELDS`. A plain text file has one text a line.
+    `BODY_FIELDS`. A plain text file has one text a line, a .tsv file an id and a text, or an id, a title and a text, as
+    MS MARCO's. A folder that holds a ``corpus.*`` or ``collection.*`` gives that alone.
 
     Raises:
         UserError: there is no such source, or a line or record that cannot be used; names the place.
@@ -46,14 +52,21 @@ def read_texts(source: str, fields: Sequence[str] = ()) -> Iterator[str]:
 
 def files_of(source: str) -> list[Path]:
     """The files of a path, in sorted order; raises `UserError` when there are none that can be read."""
-    path, suffixes = Path(source), JSON_SUFFIXES + TEXT_SUFFIXES
+    path = Path(source)
     if not path.exists():
         raise UserError(f"no file or folder {source!r}; give {SOURCE_HELP}")
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    files = [file for file in files if file.name.endswith(suffixes)]
+    files = sorted(file for file in path.rglob("*") if file.is_file() and _is_text(file)) if path.is_dir() else [path]
+    files = [file for file in files if plain_suffix(file) in SUFFIXES]
     if not files:
-        raise UserError(f"{source!r} holds no text that can be read ({', '.join(suffixes)}); give {SOURCE_HELP}")
-    return files
+        raise UserError(f"{source!r} holds no text that can be read ({', '.join(SUFFIXES)}); give {SOURCE_HELP}")
+    directly = [file for file in files if file.parent == path]
+    collection = only_collection(directly)
+    return collection if len(collection) < len(directly) else files
+
+
+def _is_text(file: Path) -> bool:
+    """Whether a file of a folder is to be read: of tables only those of documents are, not queries and judgements."""
+    return plain_suffix(file) != ".tsv" or file.name.partition(".")[0] in COLLECTION_NAMES
 
 
 def fingerprint(source: str) -> str:
@@ -68,9 +81,22 @@ def fingerprint(source: str) -> str:
 
 
 def _file(path: Path, fields: Sequence[str]) -> Iterator[str]:
-    if path.name.endswith(JSON_SUFFIXES):
+    suffix = plain_suffix(path)
+    if suffix == ".jsonl":
         return (_text(record, fields, place) for place, record in read_objects(path))
+    if suffix == ".tsv":
+        return _table(path, fields)
     return (line.strip() for _, line in numbered_texts(path))
+
+
+def _table(path: Path, fields: Sequence[str]) -> Iterator[str]:
+    for number, line in numbered_texts(path):
+        place = f"{path}:{number}"
+        try:
+            record = parse_columns(line)
+        except ValueError as error:
+            raise UserError(f"{place}: {error}") from None
+        yield _text(record, fields or ["contents" if "contents" in record else "text"], place)
 
 
 def _text(record: Mapping[str, Any], fields: Sequence[str], place: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
@@ -28,6 +28,10 @@ from pyserini_dupmae.util.log import logger
 DESCRIPTION = "tokens.json"
 FORMAT = 1
 TEXTS_AT_A_TIME = 1000
+PACKINGS = ("never", "auto", "always")
+RECORDS_LOOKED_AT = 1000
+SHORT = 0.25
+"""``auto`` packs a source whose median record fills at most this share of a segment: a sentence does, a passage not."""
 SPECIAL_TOKENS = 2  # [CLS] and [SEP], which are added to each segment when it is used
 
 
@@ -35,17 +39,25 @@ SPECIAL_TOKENS = 2  # [CLS] and [SEP], which are added to each segment when it i
 class PretrainingCorpus:
     """What is tokenised: sources, the fields of their records, and how documents are cut.
 
-    ``max_length`` counts special tokens. Segments of fewer than ``min_tokens`` tokens are left out.
+    ``max_length`` counts special tokens. Segments of fewer than ``min_tokens`` tokens are left out. ``pack``, one of
+    `PACKINGS`, says whether records that follow each other share a segment where they fit into one.
     """
 
     sources: tuple[str, ...]
     max_length: int
     min_tokens: int
     fields: tuple[str, ...] = ()
+    pack: str = "never"
+
+    def __post_init__(self) -> None:
+        if self.pack not in PACKINGS:
+            raise UserError(f"pack must be one of {', '.join(PACKINGS)}, got {self.pack!r}")
 
     def key(self, tokenizer: Any) -> str:
         """A hash of everything that decides the token files, among it the content of the sources."""
         described = asdict(self) | {"sources": [fingerprint(source) for source in self.sources], "format": FORMAT}
+        if self.pack == "never":  # such files are found again that were written before there was a choice
+            del described["pack"]
         described["tokenizer"] = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -129,9 +141,11 @@ def _write(corpus: PretrainingCorpus, tokenizer: Any, vocab_size: int, folder: P
     with ExitStack() as stack:
         names = ("tokens", "starts", "ends", "documents")
         tokens, starts, ends, documents = (stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in names)
-        texts = chain.from_iterable(read_texts(source, corpus.fields) for source in corpus.sources)
-        for ids, begins in _encode(texts, tokenizer):
-            for first, last in cut(begins, corpus.max_length - SPECIAL_TOKENS):
+        limit = corpus.max_length - SPECIAL_TOKENS
+        for ids, begins, records in chain.from_iterable(
+            _records(source, corpus, tokenizer) for source in corpus.sources
+        ):
+            for first, last in cut(begins, limit):
                 if last - first < corpus.min_tokens:
                     counts["left_out"] += 1
                     continue
@@ -141,7 +155,7 @@ def _write(corpus: PretrainingCorpus, tokenizer: Any, vocab_size: int, folder: P
                 starts.write(begins[first:last].tobytes())
                 ends.write(np.int64(counts["tokens"]).tobytes())
                 documents.write(np.int64(counts["documents"]).tobytes())
-            counts["documents"] += 1
+            counts["documents"] += records
     if not counts["segments"]:
         raise UserError(
             f"nothing to train on in {', '.join(corpus.sources)}: {counts['documents']} texts, no segment "
@@ -152,6 +166,44 @@ def _write(corpus: PretrainingCorpus, tokenizer: Any, vocab_size: int, folder: P
         counts,
     )
     write_json(folder / DESCRIPTION, counts)
+
+
+def _records(source: str, corpus: PretrainingCorpus, tokenizer: Any) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Token ids and word starts of each text of ``source``, or of several that are packed, and how many they are."""
+    texts = _encode(read_texts(source, corpus.fields), tokenizer)
+    limit = corpus.max_length - SPECIAL_TOKENS
+    packs = corpus.pack == "always"
+    if corpus.pack == "auto":
+        looked_at = list(islice(texts, RECORDS_LOOKED_AT))
+        texts = chain(looked_at, texts)
+        packs = bool(looked_at) and float(np.median([len(ids) for ids, _ in looked_at])) <= SHORT * limit
+        logger.info("%s: records are %s", source, "short and are packed" if packs else "not packed")
+    return packed(texts, limit) if packs else ((ids, begins, 1) for ids, begins in texts)
+
+
+def packed(texts: Iterable[tuple[np.ndarray, np.ndarray]], limit: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """``texts`` one after another, as many together as have at most ``limit`` tokens, and how many these are.
+
+    A text is never divided to fill up another; one that is longer than ``limit`` stays alone.
+
+    >>> texts = [(np.arange(n), np.ones(n, bool)) for n in (3, 4, 2, 20, 1)]
+    >>> [(len(ids), count) for ids, _, count in packed(texts, 8)]
+    [(7, 2), (2, 1), (20, 1), (1, 1)]
+    """
+    group: list[tuple[np.ndarray, np.ndarray]] = []
+    length = 0
+
+    def joined() -> tuple[np.ndarray, np.ndarray, int]:
+        return np.concatenate([ids for ids, _ in group]), np.concatenate([begins for _, begins in group]), len(group)
+
+    for text in texts:
+        if group and length + len(text[0]) > limit:
+            yield joined()
+            group, length = [], 0
+        group.append(text)
+        length += len(text[0])
+    if group:
+        yield joined()
 
 
 def _encode(texts: Iterator[str], tokenizer: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -13,7 +13,7 @@ import pytest
 
 from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
 from pyserini_dupmae.util.errors import UserError
-from tests.helpers import write_jsonl
+from tests.helpers import write_beir, write_jsonl, write_lines
 
 RECORDS = [{"_id": "1", "title": "A title", "text": "and a text "}, {"_id": "2", "title": "", "text": "alone"}]
 
@@ -36,6 +36,25 @@ def test_a_folder_is_read_in_order_and_compressed_files_too(tmp_path: Path) -> N
     (tmp_path / "a.txt").write_text("first")
     (tmp_path / "README.md").write_text("not text to train on")
     assert list(read_texts(str(tmp_path))) == ["first", "second", "third"]
+
+
+def test_official_tables(tmp_path: Path) -> None:
+    write_lines(tmp_path / "collection.tsv", ["0\tone", "1\ttwo"])
+    assert list(read_texts(str(tmp_path / "collection.tsv"))) == ["one", "two"]
+    titled = write_lines(tmp_path / "titled.tsv", ["0\tA title\tone", "1\t\ttwo"])
+    assert list(read_texts(str(titled))) == ["A title [SEP] one", "two"]
+    assert list(read_texts(str(titled), ["text"])) == ["one", "two"]
+    with pytest.raises(UserError, match=r"a\.tsv:2: 4 column\(s\), but a line is id TAB text"):
+        list(read_texts(str(write_lines(tmp_path / "a.tsv", ["0\tone", "1\ta\tb\tc"]))))
+
+
+def test_of_a_collection_in_a_folder_only_the_documents_are_read(tmp_path: Path) -> None:
+    write_lines(tmp_path / "all" / "ms" / "collection.tsv", ["0\tone"])
+    write_lines(tmp_path / "all" / "ms" / "queries.dev.tsv", ["1\ta query"])
+    write_beir(tmp_path / "all" / "beir", {"d": "a document"}, {"q": "a query"}, train={"q": {"d": 1}})
+    assert list(read_texts(str(tmp_path / "all" / "ms"))) == ["one"]
+    assert list(read_texts(str(tmp_path / "all" / "beir"))) == ["a document"]
+    assert list(read_texts(str(tmp_path / "all"))) == ["a document", "a query", "one"]
 
 
 def test_datasets_from_a_folder_and_from_disk(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, BertTokenizer
 
-from pyserini_dupmae.training.pretrain.tokens import PretrainingCorpus, TokenFiles, cut, hold_out, tokenise
+from pyserini_dupmae.training.pretrain.tokens import PretrainingCorpus, TokenFiles, cut, hold_out, packed, tokenise
 from pyserini_dupmae.training.sampler import EpochSampler
 from pyserini_dupmae.util.errors import UserError
 
@@ -127,3 +127,65 @@ def test_grouping_by_length_saves_padding(files: TokenFiles) -> None:
         return sum(len(part) * part.max() for part in np.split(lengths, range(8, len(lengths), 8)))
 
     assert padded(8) < 0.9 * padded(0)
+
+
+def sentences(folder: Path, corpus: list, tokenizer: BertTokenizer) -> tuple[Path, list[str]]:
+    """A file with a short text a line: what stands between full stops and has at most 60 tokens."""
+    lines = [" ".join(part.split()) for _, text in corpus[:60] for part in text.split(".") if part.strip()]
+    lines = [line for line in lines if len(tokenizer.tokenize(line)) <= 60]
+    source = folder / "sentences.txt"
+    source.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return source, lines
+
+
+def segments_of(files: TokenFiles) -> list[list[int]]:
+    return [files[number][0].tolist() for number in range(len(files))]
+
+
+def test_short_records_are_packed_greedily(tokenizer: BertTokenizer, corpus: list, tmp_path: Path) -> None:
+    source, lines = sentences(tmp_path, corpus, tokenizer)
+    limit = 62
+    expected: list[list[int]] = []
+    first: list[int] = []
+    room = 0
+    for number, line in enumerate(lines):
+        ids = tokenizer(line, add_special_tokens=False)["input_ids"]
+        assert len(ids) <= limit
+        if len(ids) > room:
+            expected.append([])
+            first.append(number)
+            room = limit
+        expected[-1] += ids
+        room -= len(ids)
+    files = tokenise(
+        PretrainingCorpus((str(source),), limit + 2, 1, pack="always"), tokenizer, len(tokenizer), tmp_path / "cache"
+    )
+    assert segments_of(files) == expected
+    assert files.documents.tolist() == first
+    assert len(expected) < len(lines) / 2
+    apart = tokenise(PretrainingCorpus((str(source),), limit + 2, 1), tokenizer, len(tokenizer), tmp_path / "cache")
+    assert len(apart) == len(lines)
+    starts = [np.concatenate([one[number][1] for number in range(len(one))]) for one in (files, apart)]
+    assert (starts[0] == starts[1]).all()
+
+
+def test_auto_packs_the_sources_whose_records_are_short(tokenizer: BertTokenizer, corpus: list, tmp_path: Path) -> None:
+    source, lines = sentences(tmp_path, corpus, tokenizer)
+    long = tmp_path / "long.txt"
+    long.write_text("".join(" ".join(lines[start : start + 6]) + "\n" for start in range(0, 60, 6)))
+    both = (str(long), str(source))
+    corpora = {pack: PretrainingCorpus(both, 162, 1, pack=pack) for pack in ("never", "auto", "always")}
+    found = {pack: tokenise(one, tokenizer, len(tokenizer), tmp_path / "cache") for pack, one in corpora.items()}
+    apart = segments_of(found["never"])[: -len(lines)]
+    assert segments_of(found["auto"])[: len(apart)] == apart
+    assert len(found["always"]) < len(found["auto"]) < len(found["never"]) / 2
+
+
+def test_a_record_that_is_longer_than_a_segment_is_cut_as_before() -> None:
+    texts = [(np.arange(n), np.ones(n, bool)) for n in (70, 5, 6, 70, 7)]
+    assert [(len(ids), count) for ids, _, count in packed(texts, 32)] == [(70, 1), (11, 2), (70, 1), (7, 1)]
+
+
+def test_an_unknown_packing() -> None:
+    with pytest.raises(UserError, match="pack must be one of never, auto, always, got 'sometimes'"):
+        PretrainingCorpus(("a.txt",), 16, 1, pack="sometimes")
