@@ -24,6 +24,7 @@ SOURCES = ("argparse.py", "calendar.py", "csv.py", "datetime.py", "_pydatetime.p
 SOURCES += ("fractions.py", "gzip.py", "heapq.py", "mailbox.py", "pathlib.py", "random.py", "shutil.py", "socket.py")
 SOURCES += ("statistics.py", "tarfile.py", "textwrap.py", "threading.py", "turtle.py", "zipfile.py")
 DOCUMENTS = 300
+LONGEST = ("test_tiny.py", "test_conditions.py", "test_docs.py")
 WORDS = 880
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 QUERIES = (
@@ -64,8 +65,9 @@ def _docstrings() -> list[tuple[str, str]]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no process is left alone with it in the end."""
-    items.sort(key=lambda item: item.path.name != "test_tiny.py")
+    """Begin with the files that take longest, so that no process is left alone with one in the end."""
+    first = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from pyserini_dupmae.data.beir import write_beir
 from pyserini_dupmae.util.files import atomic_path
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-HIDDEN_SIZE, LAYERS, HEADS, POSITIONS = 128, 2, 4, 64
+HIDDEN_SIZE, LAYERS, HEADS, POSITIONS = 64, 2, 4, 64
 
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 TOPICS, CONCEPTS_OF_TOPIC, FILLERS = 8, 8, 24

@@ -16,7 +16,7 @@ import pytest
 from pyserini_dupmae.training.run.__main__ import main
 from tests.helpers import RunCommand
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]  # they share one run, which takes a minute or three
+pytestmark = pytest.mark.slow
 
 AFTER_STAGE1 = ["encode1", "evaluate1", "mine", "stage2", "evaluate2", "teacher", "score", "stage3", "evaluate3"]
 
@@ -57,7 +57,7 @@ def test_each_stage_finds_what_words_do_not(done: tuple[Path, str]) -> None:
     assert mrr["stage 1"]["hybrid"] > 0.5
     assert min(mrr["stage 1"]["dense"], mrr["stage 1"]["sparse"]) > 0.3
     assert mrr["stage 2"]["hybrid"] > mrr["stage 1"]["hybrid"] + 0.03
-    assert mrr["stage 3"]["hybrid"] > mrr["stage 2"]["hybrid"] - 0.03
+    assert mrr["stage 3"]["hybrid"] > max(mrr["stage 1"]["hybrid"] + 0.03, mrr["stage 2"]["hybrid"] - 0.06)
 
 
 def test_the_teacher_tells_answers_from_hard_negatives(done: tuple[Path, str]) -> None:
