@@ -48,7 +48,7 @@ class Recipe:
     name: str
     steps: list[StepEntry]
     variables: dict[str, Any]
-    inputs: dict[str, Input]
+    inputs: dict[str, list[Input]]
     expectation: Expectation
 
 
@@ -161,7 +161,10 @@ def read_recipe(source: str | PathLike[str], settings: Mapping[str, Any] | None 
     for name, value in (settings or {}).items():
         if name not in raw:
             raise UserError(f"--set {name}={value}: {path} has no {name!r}, but {', '.join(raw) or 'nothing to set'}")
-        raw[name] = str(value) if name in inputs else _parsed(name, value) if isinstance(value, str) else value
+        if name in inputs:
+            raw[name] = _paths(name, value)
+        else:
+            raw[name] = _parsed(name, value) if isinstance(value, str) else value
     for name, value in raw.items():
         if value is None:
             place = base.place("inputs" if name in inputs else "variables", name)
@@ -169,7 +172,10 @@ def read_recipe(source: str | PathLike[str], settings: Mapping[str, Any] | None 
     variables: dict[str, Any] = {}
     for name in base.header.variables:
         variables[name] = base.filled("variables", name, raw[name], variables)
-    found = {name: find_input(name, base.filled("inputs", name, raw[name], variables)) for name in inputs}
+    found: dict[str, list[Input]] = {}
+    for name in inputs:
+        filled = base.filled("inputs", name, raw[name], variables)
+        found[name] = [find_input(name, one) for one in (filled if isinstance(filled, list) else [filled])]
     return Recipe(path.stem, [step for step, _ in base.entries[STEPS]], variables, found, file.header)
 
 
@@ -179,8 +185,9 @@ def plan_recipe(recipe: Recipe, output: Path) -> list[Step]:
     A step's record and log lie in ``steps`` and ``logs`` there.
     """
     folders = {step.name: output / step.name for step in recipe.steps}
-    words = {name: found.word for name, found in recipe.inputs.items() if not found.path}
-    paths = {name: found.path for name, found in recipe.inputs.items() if found.path}
+    named, lists = _each(recipe.inputs)
+    words = {name: found.word for name, found in named.items() if not found.path}
+    paths = {name: found.path for name, found in named.items() if found.path}
     names = Names({**recipe.variables, **words}, {**folders, **paths}, {CACHE: output / CACHE})
     steps = []
     for step in recipe.steps:
@@ -193,7 +200,7 @@ def plan_recipe(recipe: Recipe, output: Path) -> list[Step]:
         planned = plan_step(
             step.name,
             step.command,
-            step.arguments,
+            fill(step.arguments, lists, keep_unknown=True),
             names,
             folders[step.name],
             processes=processes,
@@ -203,6 +210,19 @@ def plan_recipe(recipe: Recipe, output: Path) -> list[Step]:
         )
         steps.append(planned)
     return steps
+
+
+def _each(inputs: Mapping[str, list[Input]]) -> tuple[dict[str, Input], dict[str, list[str]]]:
+    """Every input by a name of its own, and for a name that stands for several the references to these."""
+    named, lists = {}, {}
+    for name, found in inputs.items():
+        if len(found) == 1:
+            named[name] = found[0]
+            continue
+        each = {f"{name}-{number}": one for number, one in enumerate(found, 1)}
+        named |= each
+        lists[name] = [f"${{{one}}}" for one in each]
+    return named, lists
 
 
 def table(results: Sequence[ConditionResult]) -> str:
@@ -268,6 +288,13 @@ def _check_steps(file: ExperimentFile) -> None:
         known.append(step.name)
     if twice := {name for name in known if known.count(name) > 1}:
         raise UserError(f"{file.path}: the name {min(twice)!r} stands for two things; rename one")
+
+
+def _paths(name: str, value: Any) -> str | list[str]:
+    """The value of an input: one, or several as a list, which may be given as YAML."""
+    if isinstance(value, str) and value.startswith("["):
+        value = _parsed(name, value)
+    return [str(one) for one in value] if isinstance(value, list) else str(value)
 
 
 def _parsed(name: str, value: str) -> Any:

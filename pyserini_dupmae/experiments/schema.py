@@ -101,15 +101,15 @@ class Header(Expectation):
 
     Attributes:
         variables: what entries refer to as ``${name}``: numbers, words, lists, mappings. May refer to variables above.
-        inputs: the files and folders that steps start from, in the forms of `inputs.find_input`; may refer to
-            variables. A step depends on the contents of those that it refers to.
+        inputs: the files and folders that steps start from, in the forms of `inputs.find_input`, one or a list; may
+            refer to variables. A step depends on the contents of those that it refers to.
         expected: its scores are those of evaluations, by the name of each (``"data-dev.stage 3.hybrid"``).
     """
 
     description: str = ""
     extends: Word | None = None
     variables: dict[Word, Any] = {}
-    inputs: dict[Word, str | None] = {}
+    inputs: dict[Word, str | list[str] | None] = {}
 
 
 class StepEntry(Entry):

@@ -42,7 +42,7 @@ class ResumableFile:
             raise UserError(f"{path} exists; give another --output, or --overwrite to replace it")
 
     def write(self, settings: Mapping[str, Any], queries: int, entries: Callable[[range], Iterable[str]]) -> int:
-        """Write the entries of the queries 0 to ``queries`` - 1.
+        """Write the entries of the queries 0 to ``queries`` - 1: `begin`, `fill` and `join`.
 
         Args:
             settings: everything that decides the entries, as JSON; parts of other settings are not gone on with.
@@ -54,20 +54,45 @@ class ResumableFile:
         Raises:
             UserError: parts of other settings are there, and ``overwrite`` was not given.
         """
+        waiting = self.begin(settings, queries)
+        self.fill(queries, entries)
+        self.join(queries)
+        return waiting
+
+    def begin(self, settings: Mapping[str, Any], queries: int) -> int:
+        """Note what is begun with, as `write` takes it; for how many queries there is no part yet."""
         self._begin({"queries": queries, "part_size": self.size, **settings})
-        parts = [range(start, min(start + self.size, queries)) for start in range(0, queries, self.size)]
-        waiting = [part for part in parts if not self._file(part).exists()]
-        done = queries - sum(map(len, waiting))
-        if done:
-            logger.info("going on with %s: %d of %d queries are done", self.path, done, queries)
-        with tqdm(total=queries, initial=done, unit="query", desc=self.path.name) as progress:
-            for part in waiting:
+        waiting = sum(map(len, self._waiting(queries)))
+        if waiting < queries:
+            logger.info("going on with %s: %d of %d queries are done", self.path, queries - waiting, queries)
+        return waiting
+
+    def fill(self, queries: int, entries: Callable[[range], Iterable[str]], number: int = 0, count: int = 1) -> None:
+        """Write the parts that are missing; of ``count`` processes that do so at once, ``number`` takes its share."""
+        own = [part for part in self._waiting(queries) if part.start // self.size % count == number]
+        with tqdm(total=sum(map(len, own)), unit="query", desc=self.path.name, disable=number > 0) as progress:
+            for part in own:
                 with atomic_open(self._file(part)) as stream:
                     for entry in entries(part):
                         stream.write(entry)
                         progress.update()
-        self._join([self._file(part) for part in parts])
-        return queries - done
+
+    def join(self, queries: int) -> None:
+        """Make the file of its parts, and delete these."""
+        with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
+            # Neither name nor time in the header: equal content gives equal bytes.
+            stream = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if self.path.suffix == ".gz" else file
+            for part in self._parts(queries):
+                with open(self._file(part), "rb") as source:
+                    shutil.copyfileobj(source, stream)
+            stream.close()
+        remove(self._folder)
+
+    def _parts(self, queries: int) -> list[range]:
+        return [range(start, min(start + self.size, queries)) for start in range(0, queries, self.size)]
+
+    def _waiting(self, queries: int) -> list[range]:
+        return [part for part in self._parts(queries) if not self._file(part).exists()]
 
     def _begin(self, settings: Mapping[str, Any]) -> None:
         description = self._folder / DESCRIPTION
@@ -77,16 +102,6 @@ class ResumableFile:
 
     def _file(self, part: range) -> Path:
         return self._folder / f"{part.start:09d}"
-
-    def _join(self, parts: list[Path]) -> None:
-        with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
-            # Neither name nor time in the header: equal content gives equal bytes.
-            stream = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if self.path.suffix == ".gz" else file
-            for part in parts:
-                with open(part, "rb") as source:
-                    shutil.copyfileobj(source, stream)
-            stream.close()
-        remove(self._folder)
 
 
 def _begun_otherwise(description: Path, settings: Mapping[str, Any]) -> bool:

@@ -81,11 +81,16 @@ class TrainingRun:
         set_seed(training.seed)
 
     def complete(
-        self, make_trainer: Callable[[], Trainer], evaluates: bool, libraries: Sequence[ModuleType] = ()
+        self,
+        make_trainer: Callable[[], Trainer],
+        evaluates: bool,
+        libraries: Sequence[ModuleType] = (),
+        found: Mapping[str, Any] | None = None,
     ) -> TrainingResult:
         """Train, evaluate, save the model and write the record.
 
-        The record names the versions of ``libraries``, beside those of torch and transformers.
+        The record names the versions of ``libraries``, beside those of torch and transformers, and what was ``found``
+        before the first step.
 
         Raises:
             UserError: an option that the Trainer refuses, or a reporter that is missing.
@@ -102,7 +107,7 @@ class TrainingRun:
         state = trainer.state
         if trainer.is_world_process_zero():
             record = {"run": self.started_with, "steps": state.global_step, "best_step": state.best_global_step}
-            record |= {"metrics": metrics, "history": state.log_history}
+            record |= {"metrics": metrics, "history": state.log_history, **(found or {})}
             record |= {library.__name__: library.__version__ for library in (torch, transformers, *libraries)}
             write_json(self.output / self.record, record)
         seconds = time.monotonic() - self._start

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyserini_dupmae.experiments.recipes import Recipe, plan_recipe, read_recipe, shipped_recipes
+from pyserini_dupmae.experiments.references import fill
 from pyserini_dupmae.util.errors import UserError
 
 RECIPE = """\
@@ -116,6 +117,35 @@ def test_processes_are_a_number(recipe: Path) -> None:
     )
     with pytest.raises(UserError, match="the processes of step train must be a whole number of at least 1, got 0"):
         plan_recipe(read_recipe("mine.yaml"), Path("out"))
+
+
+def test_an_input_may_be_several(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("text")
+    one, several = (plan_recipe(read_recipe(recipe, {"given": given}), Path("out"))[1] for given in (
+        "more.txt", "[data.txt, more.txt, 'datasets:wiki']"
+    ))  # fmt: skip
+    assert several.inputs == {"make": Path("out/make"), "given-1": Path("data.txt"), "given-2": Path("more.txt")}
+    assert "--of data.txt more.txt datasets:wiki output --to" in " ".join(several.command)
+    assert several.settings != one.settings
+    with pytest.raises(UserError, match=r"the recipe's input given is not there: gone.txt"):
+        read_recipe(recipe, {"given": ["data.txt", "gone.txt"]})
+
+
+def test_one_gpu_takes_the_steps_of_eight() -> None:
+    """As many texts or queries in each step of training, whatever trains."""
+
+    def batches(name: str) -> dict[str, int]:
+        recipe, found = _with_names(name), {}
+        for step in recipe.steps:
+            if "num_train_epochs" in step.arguments:
+                arguments = fill(step.arguments, recipe.variables, keep_unknown=True)
+                found[step.name] = arguments["per_device_train_batch_size"] * fill(step.processes, recipe.variables)
+                found[step.name] *= arguments.get("gradient_accumulation_steps", 1)
+        return found
+
+    assert batches("msmarco-1gpu") == batches("msmarco-paper")
+    assert list(batches("msmarco-paper")) == ["pretrain-general", "pretrain", "stage1", "stage2", "teacher", "stage3"]
+    assert batches("msmarco-paper")["teacher"] == 16
 
 
 def test_two_things_of_one_name(recipe: Path) -> None:

@@ -53,8 +53,12 @@ class TrainingSet:
 
     def mined(self) -> TrainingSet:
         """The queries that have a hard negative, without scores."""
-        kept = [number for number, rows in enumerate(self.negatives) if len(rows)]
+        return self.only(np.array([number for number, rows in enumerate(self.negatives) if len(rows)], np.int64))
+
+    def only(self, queries: np.ndarray) -> TrainingSet:
+        """The queries with the numbers ``queries`` (n,), without scores."""
         parts = ("query_ids", "queries", "positives", "relevance", "negatives")
+        kept = queries.tolist()
         return TrainingSet(
             self.name, self.documents, **{name: [getattr(self, name)[number] for number in kept] for name in parts}
         )

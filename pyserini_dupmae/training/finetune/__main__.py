@@ -46,6 +46,19 @@ def parser() -> HfArgumentParser:
         help="documents they are searched among: the relevant ones, and others at random",
     )
     run.add_argument(
+        "--held-out",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="stage 3: queries by which the teacher is compared with the model first (default: some of --data)",
+    )
+    run.add_argument("--held-out-negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined for these")
+    run.add_argument("--held-out-scores", nargs="+", type=Path, default=[], metavar="FILE", help="the teacher's scores")
+    run.add_argument("--held-out-queries", type=positive_int, default=200, metavar="N", help="so many, at random")
+    run.add_argument(
+        "--allow-worse-teacher", action="store_true", help="go on where the teacher's MRR@10 is below the model's own"
+    )
+    run.add_argument(
         "--grad-cache",
         type=positive_int,
         metavar="QUERIES",
@@ -75,6 +88,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         dev=options.dev,
         dev_queries=options.dev_queries,
         dev_documents=options.dev_documents,
+        held_out=options.held_out,
+        held_out_negatives=options.held_out_negatives,
+        held_out_scores=options.held_out_scores,
+        held_out_queries=options.held_out_queries,
+        allow_worse_teacher=options.allow_worse_teacher,
         grad_cache=options.grad_cache,
         cache=options.cache,
         preset=options.preset,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,20 @@ from transformers import TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.modeling.loading import load_model
+from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, arguments_for
 from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling, load_training_set, load_training_sets
 from pyserini_dupmae.training.finetune.batches import GroupCollator, Groups, Tokeniser
 from pyserini_dupmae.training.finetune.dev import METRICS, MODES, DevSet
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
-from pyserini_dupmae.training.finetune.model import FinetuneModel
+from pyserini_dupmae.training.finetune.model import FinetuneModel, Texts
 from pyserini_dupmae.training.finetune.objective import Objective
 from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES
+from pyserini_dupmae.training.finetune.teacher_check import check_teacher
 from pyserini_dupmae.training.finetune.trainer import FinetuneTrainer
 from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
 from pyserini_dupmae.training.settings import settings_from
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import user_cache
 from pyserini_dupmae.util.log import logger
 
@@ -63,6 +65,11 @@ def finetune(
     dev: str | os.PathLike | None = None,
     dev_queries: int = 500,
     dev_documents: int = 10_000,
+    held_out: PathOrPaths = (),
+    held_out_negatives: PathOrPaths = (),
+    held_out_scores: PathOrPaths = (),
+    held_out_queries: int = 200,
+    allow_worse_teacher: bool = False,
     grad_cache: int | None = None,
     cache: str | os.PathLike | None = None,
     preset: str = "default",
@@ -93,6 +100,12 @@ def finetune(
         dev: queries and documents to search every ``eval_steps``.
         dev_queries: how many of its queries are taken, drawn at random.
         dev_documents: how many documents they are searched among: the relevant ones, and others drawn at random.
+        held_out: stage 3: queries that nobody was trained on, by which the teacher is compared with the model before
+            anything else; without them queries of ``data`` are taken.
+        held_out_negatives: mined negatives of these, a file for each of ``held_out``.
+        held_out_scores: the teacher's scores of these.
+        held_out_queries: how many of the queries are taken, drawn at random.
+        allow_worse_teacher: go on where the teacher's MRR@10 is less than the model's own.
         grad_cache: queries in memory at a time (GradCache); without it those of the whole batch.
         cache: where prepared data is kept (default: in the user's cache folder).
         preset: ``default`` or ``paper``, the settings that ``options`` change.
@@ -105,11 +118,14 @@ def finetune(
         Steps, the measures of the dev set, and seconds.
 
     Raises:
-        UserError: data or a model that cannot be used, an unknown option, a value out of range, or an output folder
-            that holds something else.
+        UserError: data or a model that cannot be used, an unknown option, a value out of range, a teacher that ranks
+            worse than the model, or an output folder that holds something else.
     """
     if stage not in STAGES:
         raise UserError(f"stage must be 1, 2 or 3, got {stage!r}")
+    require_positive(held_out_queries=held_out_queries)
+    if _listed(held_out) and stage < 3:
+        raise UserError("--held-out compares a teacher with its student, which stage 3 has; leave it out")
     settings = settings_from(PRESETS, preset, options)
     training = arguments_for(FinetuneArguments, output, arguments, options)
     sources = [str(source) for source in _listed(data)]
@@ -133,6 +149,16 @@ def finetune(
     groups = Groups(combined, EpochSampling(combined, training.seed, drawn, settings.depth))
     _require_a_batch(groups, training)
     logger.info("%d queries to train on, %d documents", len(combined), combined.document_count)
+    found: dict[str, Any] = {}
+    if stage == 3:
+        others = load_training_sets(_listed(held_out), cache, held_out_negatives, held_out_scores)
+        judged = CombinedTrainingSet(others, scored=True) if others else combined
+        student = FinetuneModel(dupmae).to(training.device)
+        check = check_teacher(
+            student, _on_device(dupmae), judged, held_out_queries, training.seed, held_out=bool(others)
+        )
+        check.require(may_be_worse=allow_worse_teacher)
+        found["teacher_check"] = check.as_record()
     searched = None
     _evaluate_on(training, dev is not None)
     if dev is not None:
@@ -155,7 +181,13 @@ def finetune(
             data_collator=GroupCollator(Tokeniser(dupmae), with_texts=teacher is not None),
         )
 
-    return run.complete(trainer, evaluates=searched is not None)
+    return run.complete(trainer, evaluates=searched is not None, found=found)
+
+
+def _on_device(model: DupMAEModel) -> Callable[[list[str], bool], Texts]:
+    """Tokenises texts, and moves the tensors to where the model is."""
+    tokenise = Tokeniser(model)
+    return lambda texts, queries: {name: value.to(model.device) for name, value in tokenise(texts, queries).items()}
 
 
 def _listed(value: PathOrPaths) -> list[str | os.PathLike]:

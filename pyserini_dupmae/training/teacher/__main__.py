@@ -55,9 +55,11 @@ def train_parser() -> HfArgumentParser:
     )
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
     run.add_argument("--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined, one a source")
-    run.add_argument("--negatives-per-positive", type=positive_int, default=4, metavar="N", help="drawn once")
+    run.add_argument(
+        "--negatives-per-positive", type=positive_int, default=7, metavar="N", help="of a group, drawn in each epoch"
+    )
     run.add_argument("--depth", type=positive_int, default=200, metavar="N", help="of the hardest so many")
-    run.add_argument("--max-length", type=positive_int, default=192, help="tokens of a pair, special ones included")
+    run.add_argument("--max-length", type=positive_int, default=200, help="tokens of a pair, special ones included")
     run.add_argument("--eval-queries", type=int, default=200, help="queries held out, at most a tenth; 0: none")
     run.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
     return made
@@ -102,11 +104,26 @@ def score_parser() -> argparse.ArgumentParser:
     add("--negatives", type=Path, metavar="FILE", help="scored beside the positives (default: these of all queries)")
     add("--output", required=True, metavar="FILE", help="scores to write: .tsv or .tsv.gz")
     add("--depth", type=positive_int, metavar="N", help="the N hardest negatives of a query alone (default: all)")
+    add(
+        "--sample",
+        type=positive_int,
+        metavar="N",
+        help="of these N at random (default: all); E epochs with groups of G draw E x (G - 1) at most",
+    )
+    add("--queries", type=positive_int, metavar="N", help="score so many queries, drawn at random (default: all)")
+    add("--seed", type=int, default=0, help="of these draws")
     add("--max-length", type=positive_int, metavar="N", help="tokens of a pair (default: the teacher's own)")
     add("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
     add_batch_size(made, "pairs", 64)
     add_device(made)
     add_dtype(made, "bfloat16 on a GPU that has it natively, else float32")
+    add(
+        "--processes",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="processes that score: one a GPU, or on a CPU with a part of its cores",
+    )
     add("--overwrite", action="store_true", help="replace the output if it exists, and parts of other settings")
     return made
 

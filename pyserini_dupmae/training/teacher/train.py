@@ -1,42 +1,35 @@
-"""Training a cross-encoder: binary cross-entropy over positives and mined negatives, by sentence-transformers."""
+"""Training a cross-encoder as the authors' repository does: a softmax over groups of a positive and mined negatives."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
+from transformers import TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, arguments_for
-from pyserini_dupmae.training.data import CombinedTrainingSet, listed, load_training_sets
+from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling, listed, load_training_sets
 from pyserini_dupmae.training.data.training_set import Paths
 from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder, sentence_transformers
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.training.teacher.trainer import GroupsOfPairs, HeldOut, PairCollator, TeacherTrainer
+from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.log import logger
-
-sentence_transformers()  # what follows needs it, and this says how to install it
-
-from datasets import Dataset  # noqa: E402
-from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments  # noqa: E402
-from sentence_transformers.cross_encoder.evaluation import CrossEncoderRerankingEvaluator  # noqa: E402
-from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss  # noqa: E402
 
 RESULT = "teacher.json"
 """In the output folder: the record that is written last."""
-HELD_OUT_NEGATIVES = 20
-"""What a held-out query's positives are ranked among: its hardest negatives."""
 
 
 @dataclass
-class TeacherArguments(RunArguments, CrossEncoderTrainingArguments):
+class TeacherArguments(RunArguments):
     """The Trainer's options with defaults for a cross-encoder."""
 
-    learning_rate: float = field(default=2e-5, metadata={"help": "peak learning rate"})
-    num_train_epochs: float = field(default=1.0, metadata={"help": "epochs"})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "pairs a process and step"})
+    learning_rate: float = field(default=1e-5, metadata={"help": "peak learning rate"})
+    num_train_epochs: float = field(default=4.0, metadata={"help": "passes over the queries"})
+    per_device_train_batch_size: int = field(default=8, metadata={"help": "queries a process and step"})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "held-out pairs a process at a time"})
     eval_steps: float | None = field(default=2000, metadata={"help": "steps between evaluations"})
     save_steps: float = field(default=2000, metadata={"help": "steps between checkpoints"})
@@ -48,19 +41,20 @@ def train_teacher(
     data: Paths,
     output: str | os.PathLike,
     negatives: Paths = (),
-    negatives_per_positive: int = 4,
+    negatives_per_positive: int = 7,
     depth: int = 200,
-    max_length: int = 192,
+    max_length: int = 200,
     eval_queries: int = 200,
     cache: str | os.PathLike | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    arguments: CrossEncoderTrainingArguments | None = None,
+    arguments: TrainingArguments | None = None,
     **options: Any,
 ) -> TrainingResult:
     """Train a cross-encoder on positives and mined negatives, as a teacher for stage 3 (Eq. 15).
 
-    For example::
+    The loss of a query is the cross-entropy of its positive under the softmax over its group, as in the authors'
+    repository. For example::
 
         import pyserini_dupmae.api as dupmae
 
@@ -74,7 +68,7 @@ def train_teacher(
         data: one or several training sets, as docs/training-data.md names them.
         output: folder of the result, a cross-encoder of sentence-transformers, and of the checkpoints.
         negatives: mined negatives, a file for each training set; none where the training sets have them.
-        negatives_per_positive: how many are drawn, once, for each positive.
+        negatives_per_positive: of a group; one of the positives, and so many negatives, are drawn anew in each epoch.
         depth: of the hardest so many.
         max_length: tokens of a pair, special ones included.
         eval_queries: so many queries, at most a tenth, are held out to see how the cross-encoder ranks; 0 for none.
@@ -82,7 +76,7 @@ def train_teacher(
         resume: go on from the last complete checkpoint, if there is one.
         overwrite: delete what is in the output folder.
         arguments: the Trainer's options as an object, instead of by name.
-        options: fields of sentence-transformers' ``CrossEncoderTrainingArguments``.
+        options: fields of transformers' ``TrainingArguments``.
 
     Returns:
         Steps, the evaluation on the held-out queries, and seconds.
@@ -91,7 +85,8 @@ def train_teacher(
         UserError: data or a model that cannot be used, an unknown option, or an output folder that holds something
             else.
     """
-    training = cast(CrossEncoderTrainingArguments, arguments_for(TeacherArguments, output, arguments, options))
+    require_positive(negatives_per_positive=negatives_per_positive, depth=depth)
+    training = arguments_for(TeacherArguments, output, arguments, options)
     started_with = {
         "source": str(model),
         "data": [str(source) for source in listed(data)],
@@ -108,21 +103,24 @@ def train_teacher(
         sets = load_training_sets(data, cache, negatives)
         combined = CombinedTrainingSet(sets, mined=bool(listed(negatives)))
     trained_on, held_out = split(combined, eval_queries, training.seed)
-    pairs = training_pairs(combined, trained_on, negatives_per_positive, depth, training.seed)
-    logger.info("%d pairs of %d queries to train on, %d queries held out", len(pairs), len(trained_on), len(held_out))
-    evaluator = None
-    if len(held_out):
-        evaluator = CrossEncoderRerankingEvaluator(
-            _samples(combined, held_out), batch_size=training.per_device_eval_batch_size, write_csv=False
-        )
-    else:
+    groups = GroupsOfPairs(combined, trained_on, EpochSampling(combined, training.seed, negatives_per_positive, depth))
+    logger.info("%d queries to train on, %d held out", len(trained_on), len(held_out))
+    measured = HeldOut(combined, held_out) if len(held_out) else None
+    if measured is None:
         training.eval_strategy, training.eval_on_start = IntervalStrategy.NO, False
 
-    def trainer() -> CrossEncoderTrainer:
-        loss = BinaryCrossEntropyLoss(cross_encoder)
-        return CrossEncoderTrainer(cross_encoder, training, pairs, loss=loss, evaluator=evaluator)
+    def trainer() -> TeacherTrainer:
+        return TeacherTrainer(
+            cross_encoder,
+            measured,
+            1 + negatives_per_positive,
+            args=training,
+            train_dataset=groups,
+            eval_dataset=groups if measured else None,  # the Trainer asks for one; `evaluate` ranks what is held out
+            data_collator=PairCollator(cross_encoder),
+        )
 
-    return run.complete(trainer, evaluator is not None, libraries=(sentence_transformers(),))
+    return run.complete(trainer, measured is not None, libraries=(sentence_transformers(),))
 
 
 def split(data: CombinedTrainingSet, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,47 +139,3 @@ def split(data: CombinedTrainingSet, held_out: int, seed: int) -> tuple[np.ndarr
     is_held = np.zeros(len(queries), bool)
     is_held[np.random.default_rng(seed).permutation(len(queries))[: min(held_out, len(queries) // 10)]] = True
     return queries[~is_held], queries[is_held]
-
-
-def training_pairs(
-    data: CombinedTrainingSet, queries: np.ndarray, negatives_per_positive: int, depth: int, seed: int
-) -> Dataset:
-    """Columns ``query`` and ``document`` (texts, looked up when they are used) and ``label`` (1.0 or 0.0).
-
-    Each positive, and for each positive so many negatives, drawn once and without repetition among the query's
-    ``depth`` hardest. (A run has few epochs; more negatives serve it better than other ones in each epoch.)
-    """
-    generator = np.random.default_rng(seed)
-    numbers, rows, labels = [], [], []
-    for query in queries.tolist():
-        positives, negatives = data.positives(query)[0], data.negatives(query)[0][:depth]
-        size = min(negatives_per_positive * len(positives), len(negatives))
-        numbers.append(np.full(len(positives) + size, query))
-        rows += [positives, generator.choice(negatives, size, replace=False)]
-        labels += [np.ones(len(positives), np.float32), np.zeros(size, np.float32)]
-    columns = {"query": numbers, "document": rows, "label": labels}
-    dataset = Dataset.from_dict({name: np.concatenate(column) for name, column in columns.items()})
-    return dataset.with_transform(_Texts(data))
-
-
-def _samples(data: CombinedTrainingSet, queries: np.ndarray) -> list[dict[str, Any]]:
-    """What `CrossEncoderRerankingEvaluator` takes: the text of each query, its positives and its hardest negatives."""
-    return [
-        {
-            "query": data.query(query),
-            "positive": data.texts(data.positives(query)[0]),
-            "negative": data.texts(data.negatives(query)[0][:HELD_OUT_NEGATIVES]),
-        }
-        for query in queries.tolist()
-    ]
-
-
-class _Texts:
-    """Turns a batch of indexes and rows into texts."""
-
-    def __init__(self, data: CombinedTrainingSet):
-        self.data = data
-
-    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        texts = {"query": [self.data.query(query) for query in batch["query"]]}
-        return {**texts, "document": self.data.texts(batch["document"]), "label": batch["label"]}

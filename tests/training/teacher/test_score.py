@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,44 @@ def test_scores_are_the_teachers_logits(teacher: Path, task: Task, tmp_path: Pat
     assert rows == task.mined["q1"]
     np.testing.assert_allclose(data.negative_scores[query][:4], [known["q1", docid] for docid in rows[:4]], rtol=1e-6)
     assert np.isnan(data.negative_scores[query][4:]).all()
+
+
+def test_several_processes_write_what_one_does(
+    teacher: Path, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, shared = tmp_path / "whole.tsv", tmp_path / "shared.tsv"
+    monkeypatch.setattr("pyserini_dupmae.training.teacher.score.in_processes", _one_after_another)
+    monkeypatch.setattr("pyserini_dupmae.training.teacher.score.QUERIES_A_PART", 7)
+    _score(teacher, task, whole, depth=2)
+    done = _score(teacher, task, shared, depth=2, processes=3)
+    assert done.scored == 60
+    assert shared.read_bytes() == whole.read_bytes()
+    with pytest.raises(UserError, match="several processes score with a cross-encoder alone"):
+        _score(teacher, task, tmp_path / "bi.tsv", bi_encoder=True, processes=2)
+
+
+def _one_after_another(work: Callable[[int], None], count: int, what: str) -> None:
+    for number in reversed(range(count)):
+        work(number)
+
+
+def test_a_sample_is_drawn_of_the_hardest(teacher: Path, task: Task, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        _score(teacher, task, tmp_path / f"{name}.tsv", depth=5, sample=2, queries=20)
+    assert (tmp_path / "one.tsv").read_bytes() == (tmp_path / "other.tsv").read_bytes()
+    scored: dict[str, list[str]] = {}
+    for qid, docid, _ in _lines(tmp_path / "one.tsv"):
+        scored.setdefault(qid, []).append(docid)
+    assert len(scored) == 20
+    places = set()
+    for qid, docids in scored.items():
+        positives, negatives = docids[: len(task.positives[qid])], docids[len(task.positives[qid]) :]
+        assert sorted(positives) == sorted(task.positives[qid])
+        found = [task.mined[qid].index(docid) for docid in negatives]
+        assert len(found) == 2
+        assert found == sorted(found)
+        places.update(found)
+    assert places == set(range(5))
 
 
 def test_a_bi_encoder_gives_cosines_times_20(task: Task, tmp_path: Path) -> None:

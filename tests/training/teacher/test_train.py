@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,14 +19,15 @@ import torch
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 
-from pyserini_dupmae.training.data import CombinedTrainingSet, load_training_set
+from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling, load_training_set
 from pyserini_dupmae.training.run_folder import TrainingResult
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder
-from pyserini_dupmae.training.teacher.train import split, train_teacher, training_pairs
+from pyserini_dupmae.training.teacher.train import split, train_teacher
+from pyserini_dupmae.training.teacher.trainer import GroupsOfPairs, listwise
 from pyserini_dupmae.util.errors import UserError
 from tests.training.teacher.conftest import Task
 
-COMMON: dict[str, Any] = {"max_length": 40, "use_cpu": True, "logging_steps": 1, "per_device_train_batch_size": 16}
+COMMON: dict[str, Any] = {"max_length": 40, "use_cpu": True, "logging_steps": 1, "per_device_train_batch_size": 4}
 
 
 def _train(model: Path | str, task: Task, output: Path, **more: Any) -> TrainingResult:
@@ -35,7 +37,7 @@ def _train(model: Path | str, task: Task, output: Path, **more: Any) -> Training
 
 def _command(model: Path, task: Task, output: Path, *more: object) -> list[str]:
     """The command that does what `_train` does."""
-    words = ["--max-length", "40", "--use_cpu", "--logging_steps", "1", "--per_device_train_batch_size", "16"]
+    words = ["--max-length", "40", "--use_cpu", "--logging_steps", "1", "--per_device_train_batch_size", "4"]
     options = ["train", "--from", str(model), *task.options(output, *words, *more)]
     return [sys.executable, "-m", "pyserini_dupmae.training.teacher", *options]
 
@@ -47,11 +49,11 @@ def _record(folder: Path) -> dict[str, Any]:
 def test_a_cross_encoder_learns_to_tell_positives_from_negatives(
     tiny_model_dir: Path, task: Task, tmp_path: Path
 ) -> None:
-    done = _train(tiny_model_dir, task, tmp_path / "out", max_steps=120, learning_rate=0.003, eval_queries=5)
+    done = _train(tiny_model_dir, task, tmp_path / "out", max_steps=60, learning_rate=0.003, eval_queries=5)
     record = _record(tmp_path / "out")
-    assert (done.folder, done.steps, done.metrics) == (tmp_path / "out", 120, record["metrics"])
+    assert (done.folder, done.steps, done.metrics) == (tmp_path / "out", 60, record["metrics"])
     losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
-    assert len(losses) == 120
+    assert len(losses) == 60
     assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
     assert record["metrics"]["eval_mrr@10"] == 1.0
     model = CrossEncoder(str(tmp_path / "out"), device="cpu")
@@ -60,23 +62,51 @@ def test_a_cross_encoder_learns_to_tell_positives_from_negatives(
     assert positive > negative
 
 
-def test_pairs_are_positives_and_negatives_of_their_query(task: Task, tmp_path: Path) -> None:
+def test_groups_are_a_positive_and_negatives_of_their_query(task: Task, tmp_path: Path) -> None:
     once = load_training_set(str(task.source), tmp_path, task.negatives)
     data = CombinedTrainingSet([once, once])
     trained_on, held_out = split(data, 1000, seed=0)
     assert len(held_out) == 12
     assert sorted([*trained_on, *held_out]) == list(range(120))
-    pairs = training_pairs(data, np.array([1, 60]), 2, 5, seed=0)
-    found = [(pair["query"], pair["document"], pair["label"]) for pair in pairs]
-    assert len(found) == len(set(found)) == (2 + 4) + (1 + 2)
-    expected = {
-        (task.queries[qid], task.documents[docid], label)
-        for qid in (once.query_ids[0], once.query_ids[1])
-        for docids, label in ((task.positives[qid], 1.0), (task.mined[qid][:5], 0.0))
-        for docid in docids
-    }
-    assert set(found) <= expected
-    assert {pair for pair in expected if pair[2]} <= set(found)
+    groups = GroupsOfPairs(data, np.array([1, 60]), EpochSampling(data, 0, 3, 5))
+    drawn = set()
+    for epoch in range(4):
+        for index, qid in enumerate((once.query_ids[1], once.query_ids[0])):
+            group = groups[epoch * len(groups) + index]
+            assert len(group) == len(set(group)) == 4
+            assert {query for query, _ in group} == {task.queries[qid]}
+            assert group[0][1] in {task.documents[docid] for docid in task.positives[qid]}
+            assert {text for _, text in group[1:]} <= {task.documents[docid] for docid in task.mined[qid][:5]}
+            drawn.add((qid, *(text for _, text in group[1:])))
+    assert len(drawn) > 4, "each epoch draws anew"
+
+
+def test_the_loss_is_that_of_the_positive_in_its_own_group() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(15, 1, requires_grad=True)
+    loss = listwise(logits, 5)
+    expected = 0.0
+    for start in range(0, 15, 5):
+        of_group = [math.exp(value) for value in logits[start : start + 5, 0].tolist()]
+        expected -= math.log(of_group[0] / sum(of_group)) / 3
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_accumulated_batches_are_one_large_batch(masked_lm_dir: Path, task: Task, tmp_path: Path) -> None:
+    """So that one GPU can take the steps of many."""
+    sgd = {"optim": "sgd", "learning_rate": 0.1, "lr_scheduler_type": "constant", "warmup_steps": 0, "max_steps": 2}
+    sgd |= {"max_grad_norm": 0, "eval_queries": 0, "negatives_per_positive": 3}
+    folder = tmp_path / "steady"
+    steady = new_cross_encoder(str(masked_lm_dir), 40)
+    steady.model.config.hidden_dropout_prob = steady.model.config.attention_probs_dropout_prob = 0.0
+    steady.save_pretrained(str(folder))
+    for batch, steps in ((8, 1), (2, 4)):
+        more = {**sgd, "per_device_train_batch_size": batch, "gradient_accumulation_steps": steps}
+        _train(folder, task, tmp_path / str(batch), **more)
+    before, large, small = (load_file(tmp_path / name / "model.safetensors") for name in ("steady", "8", "2"))
+    for name, value in large.items():
+        torch.testing.assert_close(small[name], value, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(before[name], value) for name, value in large.items())
 
 
 def test_each_kind_of_checkpoint_gives_its_encoder(tiny_model_dir: Path, tmp_path: Path) -> None:
