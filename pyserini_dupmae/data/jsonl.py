@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from pyserini_dupmae.data.lines import numbered_texts
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.json_text import parse_json
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def parse_object(text: str) -> dict[str, Any]:
     {'id': 7}
     """
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise ValueError(f"not JSON ({error})") from None
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, not an object")

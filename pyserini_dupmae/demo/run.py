@@ -25,6 +25,7 @@ from pyserini_dupmae.search.explanation import explain
 from pyserini_dupmae.util import resume
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path, user_cache, write_json
+from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.log import logger
 
 QUERY_SHARE = 6
@@ -128,7 +129,7 @@ def demo(
         with atomic_path(bm25) as temporary:
             _index_bm25(corpus, temporary)
     searcher = DupMAESearcher(index, model)
-    scores = json.loads(table.read_text(encoding="utf-8")) if table.exists() else {}
+    scores = read_json(table) if table.exists() else {}
     if set(scores) != set(systems()):
         scores = measure_systems(collection, searcher, bm25)
         write_json(table, scores)

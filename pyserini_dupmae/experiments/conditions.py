@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import defaultdict
@@ -26,6 +25,7 @@ from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.util.digests import combined
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open, write_json
+from pyserini_dupmae.util.json_text import parse_json, read_json
 
 SEARCHED = {"hybrid": ("faiss", "lucene"), "dense": ("faiss",), "sparse": ("lucene",)}
 """The search command's modes -> the indexes that are searched."""
@@ -196,7 +196,7 @@ class _Runner:
 
     def _check(self, planned: ConditionPlan, finished: Finished) -> None:
         condition = planned.condition
-        statistics = json.loads(planned.statistics.read_text(encoding="utf-8"))
+        statistics = read_json(planned.statistics)
         values = {topics: _values(path) for topics, path in planned.scores.items()}
         finished.scores = {
             topics: {metric: mean(of_metric) for metric, of_metric in found.items()} for topics, found in values.items()
@@ -331,6 +331,6 @@ def _values(path: Path) -> Values:
     """The evaluate command's values by metric and query."""
     values: Values = defaultdict(dict)
     for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+        row = parse_json(line)
         values[row["metric"]][row["qid"]] = row["value"]
     return dict(values)

@@ -27,6 +27,7 @@ from pyserini_dupmae.experiments.provenance import environment
 from pyserini_dupmae.util.digests import Digest, differences, digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import remove, write_json
+from pyserini_dupmae.util.json_text import read_json
 
 PIPE_BYTES = 65536
 PR_SET_PDEATHSIG = 1
@@ -168,7 +169,7 @@ def run(step: Step, show: bool = False) -> Outcome:
 
 def _read(step: Step) -> Record | None:
     try:
-        return Record(**json.loads(step.record.read_text(encoding="utf-8")))
+        return Record(**read_json(step.record))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
+from pyserini_dupmae.util.json_text import read_json
 
 INFO_JSON = "dupmae.json"
 FORMAT = 1
@@ -64,7 +64,7 @@ class IndexInfo:
         """
         path = Path(folder) / INFO_JSON
         try:
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            value: dict[str, Any] = dict(read_json(path))
             if value.pop("format") != FORMAT:
                 raise UserError(f"{path} is of another format version; {_rebuild(folder)}")
             return cls(**{**value, "model": ModelIdentity(**value["model"])})

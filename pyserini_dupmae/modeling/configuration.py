@@ -91,7 +91,7 @@ class DupMAEConfig(PretrainedConfig):
         self.query_top_k = None if query_top_k is None else _positive("query_top_k", query_top_k)
         self.cls_token_id = cls_token_id
         self.sep_token_id = sep_token_id
-        self.vocab_limit = encoder.vocab_size if vocab_limit is None else vocab_limit
+        self.vocab_limit = _positive("vocab_limit", encoder.vocab_size if vocab_limit is None else vocab_limit)
         kwargs["tie_word_embeddings"] = ot_head == "mlm" and getattr(encoder, "tie_word_embeddings", True)
         super().__init__(**kwargs)
 

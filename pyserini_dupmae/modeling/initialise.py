@@ -13,16 +13,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from pyserini_dupmae.modeling.calibration import Calibration, calibrate, rescale
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.heads import TokenHead
 from pyserini_dupmae.modeling.lexical import document_frequencies, set_lexical_head
-from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
+from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model
 from pyserini_dupmae.modeling.masked_lm import MASKED_LM_HEADS, PRETRAINING_WEIGHTS
 from pyserini_dupmae.modeling.model import NEW_DENSE_SCALE, DupMAEModel
-from pyserini_dupmae.util.errors import UserError, first_line, require_positive
+from pyserini_dupmae.modeling.weights import load_config, load_pretrained, load_tokenizer, quiet_transformers
+from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.log import logger
 
@@ -115,6 +116,7 @@ def init(
         raise UserError(f"{folder} exists; give another --output, or --overwrite to replace it")
     if dtype not in DTYPES:
         raise UserError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
+    _require_numbers(ot_scale, ot_threshold, dense_scale)
     _require_one_way(calibrate_on is not None, (ot_scale, ot_threshold), (query_terms, doc_terms))
     model = initialise(
         str(source),
@@ -148,6 +150,14 @@ def init(
             raise
         raise UserError(f"cannot write {folder}: {error.strerror or error}; give another --output") from None
     return InitResult(folder, sum(parameter.numel() for parameter in model.parameters()), found)
+
+
+def _require_numbers(ot_scale: float, ot_threshold: float, dense_scale: float | None) -> None:
+    for name, value in {"--ot-scale": ot_scale, "--dense-scale": dense_scale}.items():
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"{name} is {value}; give a finite number above 0")
+    if not math.isfinite(ot_threshold):
+        raise UserError(f"--ot-threshold is {ot_threshold}; give a finite number")
 
 
 def _require_one_way(calibrates: bool, shift: tuple[float, float], terms: tuple[int | None, int | None]) -> None:
@@ -247,43 +257,31 @@ def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dic
 def _set_dense_scale(model: DupMAEModel, scale: float | None) -> None:
     if scale is None:
         return
-    if model.config.dense_norm != "l2" or scale <= 0:
-        raise UserError(
-            f"--dense-scale {scale:g} must be above 0 and needs --dense-norm l2, whose cosine it multiplies"
-        )
+    if model.config.dense_norm != "l2":
+        raise UserError(f"--dense-scale {scale:g} needs --dense-norm l2, whose cosine it multiplies")
     model.set_dense_scale(scale)
 
 
 def _load_masked_lm(source: str) -> tuple[PreTrainedModel, list[str]]:
     """The checkpoint with its masked-LM head, and the parameters of the head that it does not have."""
-    try:
-        kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
-    except (OSError, ValueError) as error:
-        raise no_model(source, error) from None
+    kind = load_config(source, source).model_type
     if kind not in MASKED_LM_HEADS:
         raise UserError(
             f"{source!r} is a model of type {kind!r}; a DupMAE model can be made from {', '.join(MASKED_LM_HEADS)}"
         )
-    try:
-        with quiet_transformers():
-            checkpoint, info = AutoModelForMaskedLM.from_pretrained(
-                source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"cannot load {source!r} (only safetensors are read): {first_line(error)}") from None
+    checkpoint, missing = load_pretrained(
+        AutoModelForMaskedLM, source, source, dtype=torch.float32, trust_remote_code=False
+    )
     encoder = checkpoint.base_model_prefix + "."
-    if lost := sorted(name for name in info["missing_keys"] if name.startswith(encoder)):
+    if lost := [name for name in missing if name.startswith(encoder)]:
         raise UserError(
             f"{source!r} lacks {len(lost)} parameters of its encoder, {lost[0]} for one; it is not complete"
         )
-    return checkpoint, sorted(info["missing_keys"])
+    return checkpoint, missing
 
 
 def _load_tokenizer(source: str) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{source!r} has no tokenizer: {first_line(error)}") from None
+    tokenizer = load_tokenizer(source, source)
     if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
         raise UserError(f"the tokenizer of {source!r} has no [CLS] or no [SEP] token")
     return tokenizer

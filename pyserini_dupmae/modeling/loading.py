@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from transformers.utils import logging
 
 from pyserini_dupmae.modeling.configuration import DupMAEConfig
 from pyserini_dupmae.modeling.default import where
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.modeling.model import DupMAEModel
+from pyserini_dupmae.modeling.weights import load_config, load_pretrained, load_tokenizer, read_config
 from pyserini_dupmae.util.errors import UserError, first_line
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -62,22 +59,29 @@ def load_model(name: str, device: str = "cpu", dtype: str = "float32") -> Loaded
         ) from None
     folder = where(name)
     _require_dupmae(folder)
-    try:
-        with quiet_transformers():
-            model = DupMAEModel.from_pretrained(folder, dtype=torch.float32).eval()
-        _ = model.tokenizer
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"cannot load the DupMAE model {name!r}: {first_line(error)}") from None
+    load_config(folder, name)
+    model = load_pretrained(DupMAEModel, folder, name, whole=True, dtype=torch.float32)[0].eval()
+    _require_tokenizer(model, name)
     identity = replace(ModelIdentity.of(model), name=name)
     return LoadedModel(model.to(device=target, dtype=DTYPES[dtype]), identity)
 
 
+def _require_tokenizer(model: DupMAEModel, name: str) -> None:
+    """Raise `UserError` unless the model's tokenizer is there and the one that it was made with.
+
+    transformers makes an empty one where files are missing, and every word is unknown to that.
+    """
+    config = model.config
+    tokenizer = model.tokenizer = load_tokenizer(config.name_or_path, name)
+    if len(tokenizer) < config.vocab_limit or tokenizer.cls_token_id != config.cls_token_id:
+        raise UserError(
+            f"the tokenizer of {name!r} has {len(tokenizer)} tokens and [CLS] as {tokenizer.cls_token_id}, but the "
+            f"model {config.vocab_limit} and {config.cls_token_id}; its files are missing, or another model's"
+        )
+
+
 def _require_dupmae(name: str) -> None:
-    try:
-        config, _ = DupMAEConfig.get_config_dict(name)
-    except (OSError, ValueError) as error:
-        raise no_model(name, error) from None
-    kind = config.get("model_type")
+    kind = read_config(name).get("model_type")
     if kind is None:
         raise UserError(f"{name!r} holds no model (no config.json that says which)")
     if kind != DupMAEConfig.model_type:
@@ -85,30 +89,6 @@ def _require_dupmae(name: str) -> None:
             f"{name!r} is a model of type {kind!r}, not a DupMAE model; make one from it with: "
             f"python -m pyserini_dupmae.init --from {name} --output DIR"
         )
-
-
-def no_model(name: str, error: Exception) -> UserError:
-    """What to raise when transformers found no model ``name``."""
-    if Path(name).is_dir():
-        return UserError(f"the folder {name!r} holds no model ({first_line(error)})")
-    return UserError(
-        f"no model {name!r}: there is no such folder, and it cannot be had from the Hugging Face Hub "
-        f"({first_line(error)})"
-    )
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers from reporting on the weights that it loads; what matters of it the package says itself."""
-    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if progress:
-            logging.enable_progress_bar()
 
 
 def is_dupmae_model(name: str) -> bool:
@@ -119,20 +99,16 @@ def is_dupmae_model(name: str) -> bool:
     """
     if Path(where(name)).exists() or name.count("/") != 1:
         return is_dupmae_folder(name)
-    try:
-        with quiet_transformers():
-            config, _ = DupMAEConfig.get_config_dict(name)
-    except (OSError, ValueError):
-        return False
-    return config.get("model_type") == DupMAEConfig.model_type
+    return _says_dupmae(name)
 
 
 def is_dupmae_folder(name: str) -> bool:
     """Whether ``name`` is a folder that holds a DupMAE model; never raises."""
+    return Path(where(name)).is_dir() and _says_dupmae(where(name))
+
+
+def _says_dupmae(place: str) -> bool:
     try:
-        return (
-            json.loads((Path(where(name)) / "config.json").read_text(encoding="utf-8")).get("model_type")
-            == DupMAEConfig.model_type
-        )
-    except (OSError, ValueError, AttributeError):
+        return read_config(place).get("model_type") == DupMAEConfig.model_type
+    except UserError:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import remove, write_json
+from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.resume import begun_with, difference
 
@@ -156,8 +156,8 @@ def last_checkpoint(output: Path) -> Path | None:
     found: dict[int, Path] = {}
     for folder in output.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
         try:
-            found[int(json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"])] = folder
-        except (OSError, ValueError, KeyError):
+            found[int(read_json(folder / TRAINER_STATE_NAME)["global_step"])] = folder
+        except (OSError, ValueError, KeyError, TypeError):
             logger.info("deleting %s, which was not written to its end", folder)
             remove(folder)
     return found[max(found)] if found else None

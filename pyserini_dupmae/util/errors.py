@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import NoReturn
 
 USER_ERROR_STATUS = 2
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# safetensors and torch write files themselves, and have exceptions of their own for what the system says.
+_NO_SPACE_TEXTS = ("No space left", "StorageFull", "FileTooLarge", "File too large", "file write failed")
 
 
 class UserError(Exception):
@@ -25,6 +29,13 @@ def fail(message: str) -> NoReturn:
 def first_line(error: BaseException) -> str:
     """The first line of what a library's error says, or its type: for a message of one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether ``error`` says that a file could not be written for want of space, in whatever library's words."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _NO_SPACE
+    return any(text in str(error) for text in _NO_SPACE_TEXTS)
 
 
 def require_positive(**values: int | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
+from pyserini_dupmae.util.json_text import read_json
 
 
 def begun_with(path: Path, mend: str) -> dict[str, Any] | None:
@@ -22,7 +23,7 @@ def begun_with(path: Path, mend: str) -> dict[str, Any] | None:
         UserError: the file is damaged; ``mend`` says what to do about it.
     """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(read_json(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError) as error:

@@ -19,6 +19,7 @@ from pyserini_dupmae.training.data.inline import NEGATIVES, SCORES, write_folder
 from pyserini_dupmae.util.cache import build_once, content_key
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import user_cache
+from pyserini_dupmae.util.json_text import read_json
 
 AnyPath = str | os.PathLike
 Paths = AnyPath | Sequence[AnyPath]
@@ -106,7 +107,7 @@ def load_training_set(
     documents = DocumentFiles(build_once(cache / f"documents-{key}", lambda to: write_documents(found.documents(), to)))
     key = content_key([*corpus, found.topics, found.qrels, mined, scored])
     folder = build_once(cache / f"training-{key}", lambda to: write_arrays(found, documents, mined, scored, to))
-    texts = json.loads((folder / QUERIES).read_text(encoding="utf-8"))
+    texts = read_json(folder / QUERIES)
     arrays = {path.name.partition(".")[0] for path in folder.glob("*.npy")}
     of = {array: Ragged.load(folder, array) for array in arrays}
     return TrainingSet(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.modeling.weights import reading, require_finite
+from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.lazy import require
 
 
@@ -25,10 +26,10 @@ class EmbeddingTeacher:
 
     def __init__(self, name: str, dim: int, device: torch.device):
         library = require("sentence_transformers", "--embedding-teacher", "sentence-transformers")
-        try:
-            self.model = library.SentenceTransformer(name, device=str(device)).eval().requires_grad_(False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot load the embedding teacher {name!r}: {first_line(error)}") from None
+        with reading(f"the embedding teacher {name!r}"):
+            model = library.SentenceTransformer(name, device=str(device), model_kwargs={"use_safetensors": True})
+        require_finite(model, name)
+        self.model = model.eval().requires_grad_(False)
         width = self.embed([""]).shape[1]
         if width != dim:
             raise UserError(f"the embeddings of {name!r} have {width} dimensions, but the model's [CLS] has {dim}")

@@ -13,8 +13,8 @@ from torch.utils.data import Sampler
 from transformers import Trainer
 from transformers.trainer_utils import SaveStrategy
 
-from pyserini_dupmae.modeling.loading import quiet_transformers
 from pyserini_dupmae.modeling.model import DupMAEModel
+from pyserini_dupmae.modeling.weights import load_pretrained, quiet_transformers
 from pyserini_dupmae.training.finetune.batches import Groups, Tokeniser
 from pyserini_dupmae.training.finetune.dev import DevSet
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
@@ -181,5 +181,7 @@ def save_model(model: DupMAEModel, folder: Path) -> None:
 
 def restore(model: DupMAEModel, folder: Path) -> None:
     """Load the weights that `save_model` wrote to ``folder`` into ``model``."""
-    with quiet_transformers():
-        model.load_state_dict(DupMAEModel.from_pretrained(folder, dtype=next(model.parameters()).dtype).state_dict())
+    dtype = next(model.parameters()).dtype
+    model.load_state_dict(
+        load_pretrained(DupMAEModel, str(folder), str(folder), whole=True, dtype=dtype)[0].state_dict()
+    )

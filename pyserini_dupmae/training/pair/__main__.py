@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from pyserini_dupmae.data.beir import LAYOUT
+from pyserini_dupmae.modeling.weights import reading, require_finite
 from pyserini_dupmae.training.pair.objective import PairSettings
 from pyserini_dupmae.training.pair.prepare import Embed, Offsets, Source, prepare
 from pyserini_dupmae.training.pair.train import PairOptions, train
@@ -98,7 +99,9 @@ def parse_source(text: str) -> Source:
 def bi_encoder(name: str, bf16: bool = True) -> tuple[Embed, Offsets]:
     """How a sentence-transformers model embeds texts, and where its tokens stand in them."""
     library: Any = require("sentence_transformers", "the pair's bi-encoder", "sentence-transformers")
-    model = library.SentenceTransformer(name)
+    with reading(f"the bi-encoder {name!r}"):
+        model = library.SentenceTransformer(name, model_kwargs={"use_safetensors": True})
+    require_finite(model, name)
 
     def embed(texts: list[str]) -> np.ndarray:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):

@@ -43,13 +43,15 @@ class Batches:
         self.random = np.random.default_rng(seed)
         self.used = np.zeros(len(data.queries), bool)
 
-    def state(self) -> tuple[Any, np.ndarray]:
-        """What the coming draws depend on."""
-        return self.random.bit_generator.state, self.used.copy()
+    def state(self) -> tuple[Any, list[int]]:
+        """What the coming draws depend on, in Python's own types."""
+        return self.random.bit_generator.state, np.flatnonzero(self.used).tolist()
 
-    def set_state(self, state: tuple[Any, np.ndarray]) -> None:
+    def set_state(self, state: tuple[Any, list[int]]) -> None:
         """Draw on from a `state`."""
-        self.random.bit_generator.state, self.used = state[0], state[1].copy()
+        self.random.bit_generator.state = state[0]
+        self.used[:] = False
+        self.used[state[1]] = True
 
     def draw(self) -> Drawn:
         """The next batch."""

@@ -21,6 +21,7 @@ from pyserini_dupmae.training.pair.queries import KINDS, Query, made_query, requ
 from pyserini_dupmae.training.pair.teacher import Pair, Ranges, ranges_and_candidates
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.log import logger
 
 Embed = Callable[[list[str]], np.ndarray]
@@ -177,7 +178,7 @@ def load_prepared(folder: Path) -> Prepared:
     """What `prepare` wrote to ``folder``."""
     if not (folder / "texts.json").exists():
         raise UserError(f"{folder} was not made by python -m pyserini_dupmae.training.pair prepare")
-    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    texts = read_json(folder / "texts.json")
     arrays = np.load(folder / "arrays.npz")
     pair = Pair(
         load_npz(folder / "query_words.npz"),

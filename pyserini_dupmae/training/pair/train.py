@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pyserini_dupmae.modeling.loading import load_model, quiet_transformers
+from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.modeling.model import DupMAEModel
+from pyserini_dupmae.modeling.weights import quiet_transformers, reading
 from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.training.pair.batches import Batches, Drawn
 from pyserini_dupmae.training.pair.objective import PairSettings, pair_loss
@@ -161,7 +162,8 @@ class PairTrainer:
         """Go on from what `keep` wrote to ``path``, if it is there."""
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.options.device, weights_only=False)
+        with reading(f"the state of the run in {path}"):  # weights_only: a pickle may run any code
+            state = torch.load(path, map_location=self.options.device, weights_only=True)
         self.model.dupmae.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -13,13 +13,13 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForMaskedLM, PreTrainedModel
 
-from pyserini_dupmae.modeling.loading import quiet_transformers
 from pyserini_dupmae.modeling.masked_lm import MASKED_LM_HEADS, PRETRAINING_WEIGHTS
+from pyserini_dupmae.modeling.weights import load_config, load_pretrained
 from pyserini_dupmae.training.pretrain.objective import PretrainModel
 from pyserini_dupmae.training.pretrain.settings import PretrainSettings
-from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.log import logger
 
@@ -35,22 +35,15 @@ def load_model(name: str, settings: PretrainSettings, from_scratch: bool = False
     Raises:
         UserError: there is no such model, or it is not one that can be pre-trained.
     """
-    try:
-        config = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot load a model from {name!r}: {first_line(error)}") from None
+    config = load_config(name, name)
     if config.model_type not in TYPES:
         raise UserError(
             f"{name!r} is a model of type {config.model_type!r}; pre-training takes one of type {', '.join(TYPES)}"
         )
     if from_scratch:
         return PretrainModel(AutoModelForMaskedLM.from_config(config), settings)
-    try:
-        with quiet_transformers():
-            lm, info = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"cannot load the weights of {name!r}: {first_line(error)}") from None
-    if missing := sorted(info["missing_keys"]):
+    lm, missing = load_pretrained(AutoModelForMaskedLM, name, name)
+    if missing:
         logger.info("newly initialised, since %s has none: %s", name, ", ".join(missing))
         _pass_through(lm, missing)
     model = PretrainModel(lm, settings)
@@ -69,14 +62,6 @@ def _pass_through(lm: PreTrainedModel, missing: list[str]) -> None:
         nn.init.eye_(lm.get_parameter(f"{dense}.weight"))
 
 
-def load_tokenizer(name: str) -> Any:
-    """The tokenizer of the model ``name``; raises `UserError`."""
-    try:
-        return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot load a tokenizer from {name!r}: {first_line(error)}") from None
-
-
 def save_model(model: PretrainModel, tokenizer: Any, folder: Path) -> None:
     """Write the masked LM, its tokenizer and the weights beside it to ``folder``."""
     model.lm.save_pretrained(folder)
@@ -87,7 +72,7 @@ def save_model(model: PretrainModel, tokenizer: Any, folder: Path) -> None:
 
 def restore(model: PretrainModel, folder: Path) -> None:
     """Load what `save_model` wrote into ``model``, for a run that goes on."""
-    lm = type(model.lm).from_pretrained(folder)
+    lm, _ = load_pretrained(type(model.lm), str(folder), str(folder), whole=True)
     model.lm.load_state_dict(lm.state_dict())
     _load_beside(model, folder / PRETRAINING_WEIGHTS)
 

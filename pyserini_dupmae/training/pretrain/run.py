@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
 from pyserini_dupmae.modeling.masked_lm import position_limit
+from pyserini_dupmae.modeling.weights import load_tokenizer
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, arguments_for
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
@@ -111,7 +112,7 @@ def pretrain(
     }
     run = TrainingRun(training, started_with, RESULT, resume=resume, overwrite=overwrite, keep=(TOKENS,))
     pretrained = checkpoint.load_model(str(model), settings, from_scratch)
-    tokenizer = checkpoint.load_tokenizer(str(model))
+    tokenizer = load_tokenizer(str(model), str(model))
     vocab_size = pretrained.config.vocab_size
     collator = PretrainCollator(settings, Specials.of(tokenizer), vocab_size, training.seed)
     limit = position_limit(pretrained.config)

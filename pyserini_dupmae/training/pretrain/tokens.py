@@ -23,6 +23,7 @@ from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
 from pyserini_dupmae.util.cache import build_once
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
+from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.log import logger
 
 DESCRIPTION = "tokens.json"
@@ -66,7 +67,7 @@ class TokenFiles:
     """The segments of a tokenised corpus, memory-mapped."""
 
     def __init__(self, folder: Path):
-        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        described = read_json(folder / DESCRIPTION)
         self.vocab_size: int = described["vocab_size"]
         self._tokens = np.memmap(folder / "tokens.bin", _token_dtype(self.vocab_size), "r")
         self._starts = np.memmap(folder / "starts.bin", bool, "r")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoConfig
-from transformers.utils import SAFE_WEIGHTS_NAME
+from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
-from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model, no_model, quiet_transformers
+from pyserini_dupmae.modeling.loading import DTYPES, is_dupmae_folder, load_model
 from pyserini_dupmae.modeling.masked_lm import position_limit
-from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.modeling.weights import load_config, load_pretrained, reading, require_finite
+from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.lazy import require
 from pyserini_dupmae.util.log import logger
 
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
 CLASSIFIER = "ForSequenceClassification"
+SAFE = {"use_safetensors": True}
+"""What loads no pickle, which may run any code."""
 
 
 def sentence_transformers() -> Any:
@@ -56,9 +56,12 @@ def new_cross_encoder(name: str, max_length: int) -> CrossEncoder:
 def _new_cross_encoder(place: str, name: str, max_length: int) -> CrossEncoder:
     if not _is_classifier(place, name):
         logger.info("%s gets a new classifier, which wants training", name)
-    with _loading(name):
-        library = sentence_transformers()
-        model: CrossEncoder = library.CrossEncoder(place, num_labels=1, max_length=max_length, device="cpu")
+    library = sentence_transformers()
+    with reading(name):
+        model: CrossEncoder = library.CrossEncoder(
+            place, num_labels=1, max_length=max_length, device="cpu", model_kwargs=SAFE
+        )
+    require_finite(model, name)
     assert model.config is not None, "a cross-encoder has a configuration"
     limit = position_limit(model.config)
     if max_length > limit:
@@ -77,9 +80,11 @@ def load_cross_encoder(name: str, device: str, dtype: str, max_length: int | Non
             f"{name} is no cross-encoder: it has no trained classifier; train one from it with: python -m "
             "pyserini_dupmae.training.teacher train, or give --bi-encoder if it is a SentenceTransformer"
         )
-    with _loading(name):
+    _require_whole(AutoModelForSequenceClassification, name)
+    options = {"dtype": _dtype(dtype), **SAFE}
+    with reading(name):
         model: CrossEncoder = sentence_transformers().CrossEncoder(
-            name, max_length=max_length, device=device, model_kwargs={"dtype": _dtype(dtype)}
+            name, max_length=max_length, device=device, model_kwargs=options
         )
     if model.num_labels != 1:
         raise UserError(f"{name} has {model.num_labels} labels; a teacher gives one score a pair")
@@ -88,10 +93,14 @@ def load_cross_encoder(name: str, device: str, dtype: str, max_length: int | Non
 
 def load_bi_encoder(name: str, device: str, dtype: str, max_length: int | None) -> SentenceTransformer:
     """A bi-encoder; see `load_cross_encoder`."""
-    with _loading(name):
+    if (Path(name) / CONFIG_NAME).is_file():  # else it has one folder or more of its own
+        _require_whole(AutoModel, name)
+    options = {"dtype": _dtype(dtype), **SAFE}
+    with reading(name):
         model: SentenceTransformer = sentence_transformers().SentenceTransformer(
-            name, device=device, model_kwargs={"dtype": _dtype(dtype)}
+            name, device=device, model_kwargs=options
         )
+    require_finite(model, name)
     if max_length is not None:
         model.max_seq_length = max_length
     return model
@@ -107,23 +116,18 @@ def weights_digest(model: nn.Module) -> str:
 
 
 def _is_classifier(place: str, name: str) -> bool:
-    try:
-        config = AutoConfig.from_pretrained(place)
-    except (OSError, ValueError) as error:
-        raise no_model(name, error) from None
+    config = load_config(place, name)
     return bool(config.architectures) and config.architectures[0].endswith(CLASSIFIER)
+
+
+def _require_whole(kind: Any, name: str) -> None:
+    """Raise `UserError` if weights of ``name`` are missing, which sentence-transformers makes up."""
+    _, missing = load_pretrained(kind, name, name)
+    if lost := [tensor for tensor in missing if not tensor.startswith("pooler.")]:
+        raise UserError(f"the weights of {name!r} are not complete: {lost[0]} is missing")
 
 
 def _dtype(name: str) -> torch.dtype:
     if name not in DTYPES:
         raise UserError(f"unknown dtype {name!r}; choose one of {', '.join(DTYPES)}")
     return DTYPES[name]
-
-
-@contextmanager
-def _loading(name: str) -> Iterator[None]:
-    try:
-        with quiet_transformers():
-            yield
-    except (OSError, ValueError, RuntimeError, AssertionError, SafetensorError) as error:
-        raise UserError(f"cannot load {name!r}: {first_line(error)}") from None

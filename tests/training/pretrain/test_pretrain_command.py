@@ -219,7 +219,7 @@ def test_from_scratch_takes_the_configuration_alone(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"--from": "/no/such/model"}, "cannot load a model from '/no/such/model'"),
+        ({"--from": "/no/such/model"}, "no model '/no/such/model'"),
         ({"--data": "/no/such/file.jsonl"}, "no file or folder '/no/such/file.jsonl'"),
         ({"--max-length": "81"}, "--max-length 81 does not fit: the model takes 80 tokens"),
         ({"--encoder-mask": "1.5"}, "encoder_mask must be from 0 to 1, got 1.5"),
