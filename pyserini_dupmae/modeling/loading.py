@@ -72,7 +72,7 @@ def _require_tokenizer(model: DupMAEModel, name: str) -> None:
     transformers makes an empty one where files are missing, and every word is unknown to that.
     """
     config = model.config
-    tokenizer = model.tokenizer = load_tokenizer(config.name_or_path, name)
+    tokenizer = model.tokenizer = load_tokenizer(str(config.name_or_path), name)
     if len(tokenizer) < config.vocab_limit or tokenizer.cls_token_id != config.cls_token_id:
         raise UserError(
             f"the tokenizer of {name!r} has {len(tokenizer)} tokens and [CLS] as {tokenizer.cls_token_id}, but the "

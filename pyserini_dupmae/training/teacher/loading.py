@@ -116,8 +116,8 @@ def weights_digest(model: nn.Module) -> str:
 
 
 def _is_classifier(place: str, name: str) -> bool:
-    config = load_config(place, name)
-    return bool(config.architectures) and config.architectures[0].endswith(CLASSIFIER)
+    architectures = load_config(place, name).architectures
+    return bool(architectures) and architectures[0].endswith(CLASSIFIER)
 
 
 def _require_whole(kind: Any, name: str) -> None:
