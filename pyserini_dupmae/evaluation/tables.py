@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 Rows = Sequence[Sequence[str]]
+
+_MEANS_SOMETHING = re.compile(r"[\\`*\[\]<>|~]|&(?=#?\w+;)|(?<!\w)_|_(?!\w)")
+
+
+class Markdown(str):
+    """Text that is Markdown already; what is not, `markdown_text` makes it."""
+
+
+def markdown_text(text: str) -> Markdown:
+    r"""``text`` as Markdown that shows it as it is, on one line.
+
+    >>> print(markdown_text("a|b <i>*x*"))
+    a\|b \<i\>\*x\*
+    """
+    if isinstance(text, Markdown):
+        return text
+    return Markdown(_MEANS_SOMETHING.sub(lambda found: "\\" + found[0], " ".join(text.split())))
 
 
 def text_table(header: Sequence[str], rows: Rows) -> str:
@@ -15,7 +33,7 @@ def text_table(header: Sequence[str], rows: Rows) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Rows) -> str:
-    """The same as a pipe table; a ``|`` in a cell is escaped."""
+    """The same as a pipe table; what is not `Markdown` is escaped."""
     rule = [":--"] + ["--:"] * (len(header) - 1)
     lines = [_piped(header), "|" + "|".join(rule) + "|", *map(_piped, rows)]
     return "\n".join(lines)
@@ -27,4 +45,4 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _piped(row: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    return "| " + " | ".join(map(markdown_text, row)) + " |"

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyserini_dupmae.evaluation.measures import Values, mean
 from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, IndexStatistics
+from pyserini_dupmae.evaluation.tables import markdown_text
 from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
 from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scores, check_statistics, mean_scores
 from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
@@ -276,11 +277,12 @@ def _markdown(conditions: Sequence[Finished]) -> Iterator[str]:
     yield "| condition | quantity | status | measured | expected | paper |"
     yield "|---|---|---|---:|---:|---:|"
     for one in conditions:
+        name = markdown_text(one.condition.name)
         for check in one.checks:
             cells = [_cell(value) for value in (check.got, check.expected, check.paper)]
-            yield f"| {one.condition.name} | {check.quantity} | {check.status} | {' | '.join(cells)} |"
+            yield f"| {name} | {markdown_text(check.quantity)} | {check.status} | {' | '.join(cells)} |"
         if one.error is not None:
-            yield f"| {one.condition.name} | {one.error.replace('|', chr(92) + '|')} | FAIL | | | |"
+            yield f"| {name} | {markdown_text(one.error)} | FAIL | | | |"
 
 
 def _cell(value: float | None) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from pyserini_dupmae import __version__
 from pyserini_dupmae.evaluation.results import read_results
-from pyserini_dupmae.evaluation.tables import markdown_table
+from pyserini_dupmae.evaluation.tables import Markdown, markdown_table, markdown_text
 from pyserini_dupmae.report import per_query, scores, tradeoff, training
 from pyserini_dupmae.report.blocks import Block, Cell, Section, Table
 from pyserini_dupmae.report.charts import delta_chart, line_chart, line_style
@@ -96,13 +96,13 @@ def html(title: str, sections: Sequence[Section], footer: str) -> str:
 
 def markdown(title: str, sections: Sequence[Section], footer: str) -> str:
     """The same sections and tables. Charts are left to the page, and sections that have charts alone are left out."""
-    parts = [f"# {title}"]
+    parts = [f"# {markdown_text(title)}"]
     for section in sections:
         tables = [block for block in section.blocks if isinstance(block, Table)]
         if tables:
-            parts += [f"## {section.title}", section.text]
+            parts += [f"## {markdown_text(section.title)}", markdown_text(section.text)]
         for table in tables:
-            parts += [f"### {table.caption}", _table(table)]
+            parts += [f"### {markdown_text(table.caption)}", _table(table)]
     return "\n\n".join([*parts, footer]) + "\n"
 
 
@@ -122,9 +122,10 @@ def _table(table: Table) -> str:
 
 
 def _cell(cell: Cell, published: bool) -> str:
-    text = f"**{cell.text}**" if cell.best else _styled(cell.text, published)
-    return f"{text} ({cell.note})" if cell.note else text
+    text = f"**{markdown_text(cell.text)}**" if cell.best else _styled(cell.text, published)
+    return Markdown(f"{text} ({markdown_text(cell.note)})" if cell.note else text)
 
 
-def _styled(text: str, published: bool) -> str:
-    return f"*{text}*" if published and text != "–" else text
+def _styled(text: str, published: bool) -> Markdown:
+    shown = markdown_text(text)
+    return Markdown(f"*{shown}*") if published and text != "–" else shown

@@ -117,7 +117,7 @@ def weights_digest(model: nn.Module) -> str:
 
 def _is_classifier(place: str, name: str) -> bool:
     architectures = load_config(place, name).architectures
-    return bool(architectures) and architectures[0].endswith(CLASSIFIER)
+    return architectures is not None and architectures[:1] != [] and architectures[0].endswith(CLASSIFIER)
 
 
 def _require_whole(kind: Any, name: str) -> None:

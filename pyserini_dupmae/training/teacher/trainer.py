@@ -16,7 +16,7 @@ from transformers import Trainer
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from pyserini_dupmae.evaluation import Run, mean, measure
-from pyserini_dupmae.modeling.loading import quiet_transformers
+from pyserini_dupmae.modeling.weights import quiet_transformers
 from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling
 from pyserini_dupmae.training.sampler import EpochSampler, SetEpoch
 
