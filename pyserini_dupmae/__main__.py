@@ -17,6 +17,7 @@ COMMANDS = {
     "index": ("index.__main__", "build indexes from forward stores"),
     "encode_queries": ("encode_queries", "encode topics once, for Pyserini's commands"),
     "search": ("search.__main__", "search topics exactly and write a run"),
+    "merge": ("merge", "join the runs of shards into one"),
     "explain": ("explain", "take a score apart"),
     "evaluate": ("evaluate", "measure runs against judgements"),
     "pretrain": ("training.pretrain.__main__", "pre-train an encoder (Eq. 1-9)"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyserini_dupmae.modeling.model import DupMAEModel
     from pyserini_dupmae.report.page import report
     from pyserini_dupmae.search.explanation import explain
+    from pyserini_dupmae.search.merging import merge
     from pyserini_dupmae.search.run import search
     from pyserini_dupmae.search.searcher import DupMAESearcher
     from pyserini_dupmae.training.finetune.run import finetune
@@ -48,6 +49,7 @@ _HOMES = {
     "finetune": "training.finetune.run",
     "index": "index.build",
     "init": "modeling.initialise",
+    "merge": "search.merging",
     "mine": "training.mine.run",
     "pretrain": "training.pretrain.run",
     "report": "report.page",
@@ -71,6 +73,7 @@ __all__ = [
     "finetune",
     "index",
     "init",
+    "merge",
     "mine",
     "pretrain",
     "report",

@@ -38,7 +38,7 @@ ARROWS = {
     ),
 }
 # Modules that are only run; nobody imports them, but for `__main__`, which finds them by name.
-COMMANDS = {"__main__", "init", "explain", "evaluate", "encode_queries", "reproduce", "sweep", "training.run"}
+COMMANDS = {"__main__", "init", "explain", "evaluate", "encode_queries", "merge", "reproduce", "sweep", "training.run"}
 # These name functions of any room and load a room when one of them is first used.
 INDEXES = {"", "api"}
 

@@ -141,8 +141,10 @@ class Corpus:
             first[document.docid] = document.place
 
 
-def shard_range(documents: int, shard_id: int, shard_num: int) -> range:
-    """Which documents shard ``shard_id`` of ``shard_num`` takes, cut as Pyserini does: the last takes the remainder.
+def shard_range(documents: int, shard_id: int, shard_num: int, of: str = "document(s)") -> range:
+    """Which documents, or what ``of`` calls them, shard ``shard_id`` of ``shard_num`` takes.
+
+    They are cut as Pyserini does: the last shard takes the remainder.
 
     >>> [shard_range(10, i, 3) for i in range(3)]
     [range(0, 3), range(3, 6), range(6, 10)]
@@ -150,7 +152,7 @@ def shard_range(documents: int, shard_id: int, shard_num: int) -> range:
     if not 0 <= shard_id < shard_num:
         raise UserError(f"--shard-id is {shard_id}, but with --shard-num {shard_num} it is one of 0 to {shard_num - 1}")
     if documents < shard_num:
-        raise UserError(f"--shard-num is {shard_num}, but the corpus has {documents} document(s); cut fewer shards")
+        raise UserError(f"--shard-num is {shard_num}, but there are {documents} {of}; cut fewer shards")
     size = documents // shard_num
     start = shard_id * size
     return range(start, documents if shard_id == shard_num - 1 else start + size)

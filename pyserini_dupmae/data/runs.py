@@ -123,8 +123,15 @@ class ScoredHit(Protocol):
     def score(self) -> float: ...
 
 
-def run_lines(qid: str, hits: Iterable[ScoredHit], form: str, tag: str) -> Iterator[str]:
-    """The lines of a query's ``hits``, best first, as Pyserini writes them: ``form`` is one of `FORMS`."""
+def run_lines(qid: str, hits: Iterable[ScoredHit], form: str, tag: str, in_full: bool = False) -> Iterator[str]:
+    """The lines of a query's ``hits``, best first, as Pyserini writes them: ``form`` is one of `FORMS`.
+
+    ``in_full`` gives scores the digits that tell every float32 from the next, where Pyserini gives six decimals.
+    """
+    digits = ".9g" if in_full else ".6f"
     for rank, hit in enumerate(hits, start=1):
         docid = hit.docid.strip()
-        yield f"{qid} Q0 {docid} {rank} {hit.score:.6f} {tag}\n" if form == "trec" else f"{qid}\t{docid}\t{rank}\n"
+        if form == "trec":
+            yield f"{qid} Q0 {docid} {rank} {hit.score:{digits}} {tag}\n"
+        else:
+            yield f"{qid}\t{docid}\t{rank}\n"

@@ -27,6 +27,7 @@ from pyserini_dupmae.util.command import (
     add_dtype,
     add_encoder,
     add_resume_or_overwrite,
+    add_shard,
     positive_int,
     run_command,
 )
@@ -49,8 +50,7 @@ def _add_input(group: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--delimiter", type=_unescaped, default="\n", help=r"what separates the fields in contents (default: \n)"
     )
-    group.add_argument("--shard-id", type=int, default=0, help="which part of the collection to encode, from 0")
-    group.add_argument("--shard-num", type=positive_int, default=1, help="into how many parts the collection is cut")
+    add_shard(group, "which part of the collection to encode")
     group.add_argument(
         "--on-error", choices=("fail", "skip"), default="fail", help="stop at a bad document, or pass over and count it"
     )

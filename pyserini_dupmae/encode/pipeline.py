@@ -78,7 +78,8 @@ def finish_store(folder: Path, settings: EncodingSettings, written: Iterable[Wri
         raise UserError(f"the corpus has fewer documents than when {folder / left[0]} was written; use --overwrite")
     documents = sum(shard.documents for shard in shards)
     largest = max(shard.max_weight for shard in shards)
-    StoreInfo(settings.model, documents, settings.top_k, largest, names, dtype=settings.dtype).write(folder)
+    part = (settings.shard_id, settings.shard_num) if settings.shard_num > 1 else None
+    StoreInfo(settings.model, documents, settings.top_k, largest, names, dtype=settings.dtype, part=part).write(folder)
     encoded = sum(shard.documents for shard in shards if shard.encoded)
     return EncodedStore(encoded, sum(shard.terms for shard in shards) / documents)
 

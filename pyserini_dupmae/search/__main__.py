@@ -3,6 +3,7 @@
     python -m pyserini_dupmae.search --index OUT --encoder MODEL --topics TOPICS --output run.txt --hits 1000
 
 The run holds exact scores only. What is printed at the end says for how many queries the top is proved.
+With ``--shard-id I --shard-num N`` it is the run of one shard, which ``python -m pyserini_dupmae.merge`` takes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pyserini_dupmae.util.command import (
     add_dtype,
     add_encoder,
     add_engine,
+    add_shard,
     add_threads,
     make_parser,
     positive_int,
@@ -42,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     add("--remove-query", action="store_true", help="leave out the document that has the query's own id")
     add("--query-top-k", type=positive_int, metavar="N", help="entries of mu kept of a query (default: the model's)")
     add("--query-max-length", type=positive_int, metavar="N", help="tokens kept of a query (default: the model's)")
+    add_shard(result, "which part of the collection to search")
     add_batch_size(result, "queries", 32)
     add_threads(result)
     add_device(result)

@@ -85,7 +85,8 @@ class Engines:
     """What a search reads: a collection's store, and those of its indexes that are open.
 
     ``folder`` is where the indexes lie and postings are written, ``written`` those that are there and of this store.
-    ``choice`` says what ranks, ``device`` where a scan is computed, which is as torch calls it.
+    ``choice`` says what ranks, ``device`` where a scan is computed, which is as torch calls it. ``whole``, number
+    and digest of the documents in the folder, is there where the store is a part of them: then postings are in memory.
     """
 
     exact: ExactScorer
@@ -95,6 +96,7 @@ class Engines:
     dense: FaissRetriever | None = None
     sparse: LuceneRetriever | None = None
     device: str = "cpu"
+    whole: list[Any] | None = None
 
     def ranker(self, mode: str | None = None) -> Ranker:
         """What ranks by ``mode`` (default: by every part whose index is open, or by both where none is).
@@ -132,7 +134,7 @@ class Engines:
     @cached_property
     def _postings(self) -> Postings:
         store = self.exact.store
-        if self.written is None and len(store) > BLOCK:
+        if self.written is None and len(store) > BLOCK and self.whole is None:
             self.written = self._write()
         return Postings.of(store, self.exact.top_k) if self.written is None else self.written.postings(store)
 
@@ -175,13 +177,16 @@ def require_engine(engine: str) -> str:
     return engine
 
 
-def open_collection(folder: str | os.PathLike, mode: str = "hybrid", engine: str = "auto") -> Engines:
+def open_collection(
+    folder: str | os.PathLike, mode: str = "hybrid", engine: str = "auto", shard_id: int = 0, shard_num: int = 1
+) -> Engines:
     """Open what ``mode`` and ``engine`` read of an encoded collection, and say in the log which engine ranks, and why.
 
-    A scan reads the store alone, so that neither FAISS nor Java has to be there.
+    A scan reads the store alone, so that neither FAISS nor Java has to be there. With ``shard_num`` above 1 it is one
+    shard of a collection: a folder that was encoded as that shard, or a part of the folder's documents.
 
     Raises:
-        UserError: as `open_engines`, or an unknown mode or engine.
+        UserError: as `open_engines` and `ForwardStore.shard`, or an unknown mode or engine.
     """
     folder = Path(folder)
     lists = [LISTS[part] for part in require_mode(mode)]
@@ -189,7 +194,7 @@ def open_collection(folder: str | os.PathLike, mode: str = "hybrid", engine: str
     if require_engine(engine) == "lists" or not (there or engine == "scan" or (folder / "store" / STORE_JSON).exists()):
         there = [*lists, *({"postings"} & set(there))]
     found = {kind: IndexFolder.read(folder / kind, kind) for kind in there}
-    engines = _open(found, folder, lists, engine)
+    engines = _open(found, folder, lists, engine, shard=(shard_id, shard_num))
     logger.info("%s", engines.choice)
     return engines
 
@@ -223,7 +228,12 @@ def open_engines(
 
 
 def _open(
-    found: Mapping[str, IndexFolder], folder: Path, lists: Collection[str], engine: str, faiss_index: Any | None = None
+    found: Mapping[str, IndexFolder],
+    folder: Path,
+    lists: Collection[str],
+    engine: str,
+    faiss_index: Any | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> Engines:
     """The engines of the collection whose indexes, by kind, are ``found``; ``lists`` are the kinds that it searches."""
     indexes = {kind: one for kind, one in found.items() if engine != "lists" or kind in lists}
@@ -231,7 +241,16 @@ def _open(
         one.require_same_collection(other)
     store = next(iter(indexes.values())).store() if indexes else ForwardStore(folder / "store")
     decides = indexes.get("lucene") or indexes.get("postings")
-    exact = ExactScorer(store, None if decides is None else decides.top_k(store))
+    part = store.shard(*shard)
+    exact = ExactScorer(part, None if decides is None else decides.top_k(store))
+    if part is not store:
+        if engine == "lists":
+            raise UserError(
+                f"the indexes in {folder} are of all {len(store)} documents; a part of them is scanned: leave out "
+                "--engine lists, or encode and index the parts with --shard-id and --shard-num"
+            )
+        why = f"all {len(part)} documents of shard {shard[0]} of {shard[1]} are scored, from memory"
+        return Engines(exact, folder, Choice("scan", why), whole=[len(store), store.digest()])
     written = found.get("postings")
     if written is not None:
         is_complete = written.info.largest_error is not None  # an older version wrote others

@@ -16,6 +16,7 @@ from pyserini_dupmae.data.topics import Topic, Topics, read_topics
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.fusion import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
+from pyserini_dupmae.search.shards import QueriesDigest, ShardRecord
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import atomic_open
 
@@ -90,6 +91,8 @@ def search(
     engine: str = "auto",
     query_top_k: int | None = None,
     query_max_length: int | None = None,
+    shard_id: int = 0,
+    shard_num: int = 1,
 ) -> SearchResult:
     """Search an encoded collection by Eq. 12 and write a run, which holds exact scores only.
 
@@ -123,6 +126,9 @@ def search(
         query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
         query_max_length: tokens kept of a query (default: the model's).
         output_format: ``"trec"`` (``qid Q0 docid rank score tag``) or ``"msmarco"`` (``qid docid rank``).
+        shard_id, shard_num: search one shard, from 0, of a collection that is cut into ``shard_num``, for `merge`:
+            scores are written in full, and beside the run a file that says what it is of. ``index`` was encoded as that
+            shard, or holds the whole, of which a part is searched.
 
     Raises:
         UserError: there is no such index, model or topics, the model did not encode the collection, or an option is out
@@ -133,6 +139,8 @@ def search(
     require_positive(batch_size=batch_size, threads=threads)
     if output_format not in FORMS:
         raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMS)}")
+    if shard_num > 1 and output_format != "trec":
+        raise UserError(f"the run of a shard is in TREC's form; give --output-format {output_format} to merge")
     path = Path(output)
     if path.is_dir():
         raise UserError(f"--output {path} is a folder; name a file")
@@ -141,6 +149,7 @@ def search(
     depths: list[int] = []
     terms: list[int] = []
     seconds: list[float] = []
+    seen = QueriesDigest()
     with DupMAESearcher(
         index,
         encoder,
@@ -152,6 +161,8 @@ def search(
         dtype=dtype,
         query_top_k=query_top_k,
         query_max_length=query_max_length,
+        shard_id=shard_id,
+        shard_num=shard_num,
     ) as searcher:
         with atomic_open(path) as run, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
             for batch, queries, encoding in _encoded(searcher, pairs, batch_size):
@@ -161,12 +172,17 @@ def search(
                 proved += [ranking.proved for ranking in rankings]
                 depths += [ranking.depth for ranking in rankings]
                 terms += [len(query.token_ids) for query in queries]
+                seen.add(batch, queries)
                 for (qid, _), ranking in zip(batch, rankings, strict=True):
                     found = searcher.engines.hits(ranking)
                     kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
-                    run.writelines(run_lines(qid, kept, output_format, TAG))
+                    run.writelines(run_lines(qid, kept, output_format, TAG, in_full=shard_num > 1))
                 progress.update(len(batch))
         document_terms = _document_terms(searcher)
+        if shard_num > 1:
+            settings = {"mode": mode, "hits": hits, "certify": certify, "remove_query": remove_query}
+            unproved = [qid for (qid, _), is_proved in zip(pairs, proved, strict=True) if not is_proved]
+            ShardRecord.of(searcher, (shard_id, shard_num), settings, seen, unproved, path).write(path)
     return SearchResult(
         path=path,
         certify=certify,

@@ -45,6 +45,8 @@ class DupMAESearcher:
             ``"float16"``.
         query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
         query_max_length: tokens kept of a query (default: the model's).
+        shard_id, shard_num: search one shard, from 0, of a collection that is cut into ``shard_num``: ``index`` was
+            encoded as that shard, or holds the whole, of which a part is searched.
 
     Raises:
         UserError: an unknown mode, no such index or model, or a model that did not encode the collection.
@@ -63,9 +65,11 @@ class DupMAESearcher:
         dtype: str = "auto",
         query_top_k: int | None = None,
         query_max_length: int | None = None,
+        shard_id: int = 0,
+        shard_num: int = 1,
     ):
         self.certify, self.max_depth = certify, max_depth
-        self.engines = open_collection(index, mode, engine)
+        self.engines = open_collection(index, mode, engine, shard_id, shard_num)
         store = self.engines.exact.store
         if not isinstance(encoder, QueryModel):
             chosen = store.dtype if dtype == "auto" else dtype

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
 import math
 import os
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from pyserini_dupmae.data.corpus import shard_range
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.store.docids import DocIds
 from pyserini_dupmae.store.shard import Shard
@@ -30,7 +33,8 @@ NORM_BLOCK = 1 << 14
 class StoreInfo:
     """``store.json``: what a finished store holds.
 
-    ``top_k`` is the number of weights kept a document, ``dtype`` what the model computed in.
+    ``top_k`` is the number of weights kept a document, ``dtype`` what the model computed in, ``part`` (i, n) where it
+    was encoded as shard i of n of a collection.
     """
 
     model: ModelIdentity
@@ -40,11 +44,14 @@ class StoreInfo:
     shards: list[str]
     terms_file: str = "terms.json"
     dtype: str = USUAL_DTYPE
+    part: tuple[int, int] | None = None
 
     def write(self, folder: Path) -> None:
         values = asdict(self)
         if self.dtype == USUAL_DTYPE:  # not written, as before there was another
             del values["dtype"]
+        if self.part is None:
+            del values["part"]
         write_json(folder / STORE_JSON, {"format": FORMAT, **values})
 
     @classmethod
@@ -55,6 +62,8 @@ class StoreInfo:
             value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if value.pop("format") != FORMAT:
                 raise UserError(f"{path} is of another format version; encode the collection again")
+            if (part := value.pop("part", None)) is not None:
+                value["part"] = (int(part[0]), int(part[1]))
             return cls(**{**value, "model": ModelIdentity(**value["model"])})
         except FileNotFoundError:
             raise UserError(
@@ -91,11 +100,45 @@ class ForwardStore:
         self.model = first.model
         self.top_k = first.top_k
         self.dtype = first.dtype
+        self.part = first.part if len(infos) == 1 else None
         self.max_weight = max(info.max_weight for info in infos)
         self.shards = [
             self._open(folder / name) for folder, info in zip(self.folders, infos, strict=True) for name in info.shards
         ]
         self._starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
+
+    def shard(self, shard_id: int, shard_num: int) -> ForwardStore:
+        """The documents of shard ``shard_id`` of ``shard_num``.
+
+        That is this store where it was encoded as that shard, or is the only one, else some of its files, one after
+        another.
+
+        Raises:
+            UserError: this store was encoded as another shard, or has fewer files than there are to be shards.
+        """
+        if (shard_id, shard_num) == (0, 1):
+            return self
+        if self.part is not None:
+            if self.part != (shard_id, shard_num):
+                raise UserError(
+                    f"{self.folders[0]} was encoded with --shard-id {self.part[0]} --shard-num {self.part[1]}; search "
+                    "it with the same"
+                )
+            return self
+        files = shard_range(len(self.shards), shard_id, shard_num, f"file(s) of documents in {self.folders[0]}")
+        part = copy.copy(self)
+        part.shards = self.shards[files.start : files.stop]
+        part._starts = np.cumsum([0, *(len(shard) for shard in part.shards)])
+        part.__dict__.pop("docids", None)
+        return part
+
+    def digest(self) -> str:
+        """What tells this collection from others: the number, the first and the last docid of each file's documents."""
+        found = hashlib.sha256()
+        for shard in self.shards:
+            ends = [shard.docid_strings[row] for row in (0, len(shard) - 1)] if len(shard) else []
+            found.update(json.dumps([len(shard), *ends]).encode())
+        return found.hexdigest()
 
     @staticmethod
     def _open(path: Path) -> Shard:

@@ -154,6 +154,12 @@ def add_threads(parser: Any) -> None:
     )
 
 
+def add_shard(parser: Any, what: str) -> None:
+    """``--shard-id`` and ``--shard-num``; ``what`` says what is done with a part of which whole."""
+    parser.add_argument("--shard-id", type=int, default=0, metavar="I", help=f"{what}, from 0")
+    parser.add_argument("--shard-num", type=positive_int, default=1, metavar="N", help="into how many parts it is cut")
+
+
 def add_engine(parser: Any) -> None:
     """``--engine``: how documents are found."""
     parser.add_argument(

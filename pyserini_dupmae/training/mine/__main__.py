@@ -22,6 +22,7 @@ from pyserini_dupmae.util.command import (
     add_device,
     add_dtype,
     add_engine,
+    add_shard,
     add_threads,
     make_parser,
     positive_int,
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--depth", type=positive_int, default=200, metavar="N", help="hits a query to choose from")
     add("--queries", type=positive_int, metavar="N", help="mine for so many queries, drawn at random (default: all)")
     add("--seed", type=int, default=0, help="of that draw")
+    add_shard(made, "which part of the queries to mine for")
     add("--mode", default="hybrid", help="hybrid (Eq. 12), or dense or sparse, a part of it alone")
     add("--skip", type=int, default=0, metavar="N", help="leave out the N hardest negatives")
     add("--negatives", type=Path, metavar="FILE", help="negatives that the teacher has scored: an earlier output")

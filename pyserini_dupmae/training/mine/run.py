@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyserini_dupmae.data.corpus import shard_range
 from pyserini_dupmae.training.data import TrainingSet, load_training_set
 from pyserini_dupmae.training.mine.selection import ScoreFilter, Selection, text_hashes
 from pyserini_dupmae.training.resumable_file import ResumableFile
@@ -61,6 +62,8 @@ def mine(
     depth: int = 200,
     queries: int | None = None,
     seed: int = 0,
+    shard_id: int = 0,
+    shard_num: int = 1,
     mode: str = "hybrid",
     skip: int = 0,
     negatives: str | os.PathLike | None = None,
@@ -91,6 +94,8 @@ def mine(
         depth: hits a query to choose from.
         queries: mine for so many queries, drawn at random; None for all.
         seed: of that draw.
+        shard_id, shard_num: mine for one part of these queries, from 0. The parts' files one after another are the file
+            of all queries.
         mode: ``hybrid`` (Eq. 12), or ``dense`` or ``sparse``, a part of it alone.
         skip: leave out so many of the hardest negatives.
         negatives: negatives that the teacher has scored: an earlier ``output``.
@@ -128,6 +133,8 @@ def mine(
         score_filter = ScoreFilter(load_training_set(data, cache, negatives, scores), max_score_margin)
     selection = Selection(training_set, text_hashes(training_set.documents), skip, score_filter)
     chosen = _sample(len(training_set.queries), queries, seed)
+    part = shard_range(len(chosen), shard_id, shard_num, "queries")
+    chosen = chosen[part.start : part.stop]
     miner = _Miner(searcher, training_set, selection, rows, chosen, depth, batch_size, threads)
     scored = score_filter.scored if score_filter else None
     filtered_by = (scored.positive_scores, scored.negatives, scored.negative_scores) if scored else ()
