@@ -220,3 +220,16 @@ def test_a_model_that_did_not_encode_the_index_exits_with_status_2(
     assert finished.returncode == 2
     assert "was built with another model: its ot_head" in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+def test_parts_of_the_queries_one_after_another_are_all_of_them(
+    encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole.jsonl"
+    _mine(encoded, tiny_model_dir, source, whole, depth=30)
+    parts = [tmp_path / f"{i}.jsonl" for i in range(4)]
+    for i, part in enumerate(parts):
+        _mine(encoded, tiny_model_dir, source, part, depth=30, shard_id=i, shard_num=4)
+    assert b"".join(part.read_bytes() for part in parts) == whole.read_bytes()
+    with pytest.raises(UserError, match="--shard-num is 7, but there are 6 queries"):
+        _mine(encoded, tiny_model_dir, source, tmp_path / "none.jsonl", shard_num=7)
