@@ -19,10 +19,12 @@ from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Values, mean, m
 from pyserini_dupmae.util.machine import cores
 
 if TYPE_CHECKING:
+    from pyserini_dupmae.modeling.query_encoder import EncodedQuery
     from pyserini_dupmae.search.fusion import Ranker
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
 MODES = ("dense", "sparse", "hybrid")
+ENCODED_TOGETHER = 1024  # the more, the more queries there are of one length
 
 
 class Hit(Protocol):
@@ -145,11 +147,13 @@ def measure_searcher(
     pairs = list(topics)
     engines = searcher.engines
     rankers = {mode: engines.ranker(mode) for mode in modes}
-    encoded = []
+    encoded: list[tuple[str, EncodedQuery]] = []
     with _bar(len(pairs), "encoding queries") as progress:
-        for qid, query in pairs:
-            encoded += [(qid, one) for one in searcher.encode([query])]
-            progress.update()
+        for start in range(0, len(pairs), ENCODED_TOGETHER):
+            part = pairs[start : start + ENCODED_TOGETHER]
+            found = searcher.encode([query for _, query in part])
+            encoded += [(qid, one) for (qid, _), one in zip(part, found, strict=True)]
+            progress.update(len(part))
     measured = {}
     for mode, ranker in rankers.items():
 

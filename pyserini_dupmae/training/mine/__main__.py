@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of that draw")
     add_shard(made, "which part of the queries to mine for")
     add("--mode", default="hybrid", help="hybrid (Eq. 12), or dense or sparse, a part of it alone")
+    add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--skip", type=int, default=0, metavar="N", help="leave out the N hardest negatives")
     add("--negatives", type=Path, metavar="FILE", help="negatives that the teacher has scored: an earlier output")
     add("--scores", type=Path, metavar="FILE", help="its scores, of pyserini_dupmae.training.teacher score")

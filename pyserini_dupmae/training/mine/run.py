@@ -65,6 +65,7 @@ def mine(
     shard_id: int = 0,
     shard_num: int = 1,
     mode: str = "hybrid",
+    certify: int | None = None,
     skip: int = 0,
     negatives: str | os.PathLike | None = None,
     scores: str | os.PathLike | None = None,
@@ -97,6 +98,8 @@ def mine(
         shard_id, shard_num: mine for one part of these queries, from 0. The parts' files one after another are the file
             of all queries.
         mode: ``hybrid`` (Eq. 12), or ``dense`` or ``sparse``, a part of it alone.
+        certify: of the hits of a query so many, from the top, are to be proved; None for all. Lists are shorter then, and
+            the hits that follow may lack some.
         skip: leave out so many of the hardest negatives.
         negatives: negatives that the teacher has scored: an earlier ``output``.
         scores: their scores, of `score`.
@@ -107,7 +110,8 @@ def mine(
         device: where queries are encoded (default: a GPU if there is one).
         dtype: what they are encoded in: ``"auto"``, as the documents were, ``"float32"``, ``"bfloat16"`` or
             ``"float16"``.
-        engine: how hits are found: ``scan``, ``lists`` or ``auto``, as in `search`. No negative depends on it.
+        engine: how hits are found: ``scan``, ``lists`` or ``auto``, as in `search`. No negative depends on it,
+            but for those after the first ``certify`` hits.
         overwrite: replace the output if it exists, and what was begun with other settings.
 
     Raises:
@@ -122,9 +126,14 @@ def mine(
     if skip < 0:
         raise UserError(f"--skip must be at least 0, got {skip}")
     # Here, so that options are refused where there is neither Pyserini nor FAISS nor Java.
+    from pyserini_dupmae.search.fusion import Limits
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
-    searcher = DupMAESearcher(str(index), str(encoder), mode=mode, engine=engine, device=device, dtype=dtype)
+    certify = depth if certify is None else certify
+    Limits(depth, certify)
+    searcher = DupMAESearcher(
+        str(index), str(encoder), mode=mode, certify=certify, engine=engine, device=device, dtype=dtype
+    )
     model = searcher.encoder
     training_set = load_training_set(data, cache)
     rows = _rows_of_index(searcher, training_set, str(index))
@@ -141,6 +150,8 @@ def mine(
     decides = {
         "mode": mode,
         "depth": depth,
+        "certify": certify,
+        "engine": searcher.engines.choice.engine if certify < depth else "any",  # proved hits do not depend on it
         "skip": skip,
         "max_score_margin": max_score_margin,
         "device": str(model.model.device),

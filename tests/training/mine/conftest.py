@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import write_beir
-from tests.search.conftest import documents, queries, query_model  # noqa: F401
+from tests.search.conftest import documents, queries, query_model, short_lists  # noqa: F401
 
 POSITIVES = {"1": (0, 3), "2": (10,), "5": (20, 21, 22), "7": (40,), "11": (60,), "20": (7, 90)}
 """query id -> numbers of documents."""

@@ -82,6 +82,20 @@ def test_engine_and_threads_change_no_negative(
     assert len(written) == 1
 
 
+def test_what_is_certified_is_what_is_proved(
+    encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path, short_lists: None
+) -> None:
+    """Of the other hits some may be missing, where lists are not deep enough."""
+    done = _mine(encoded, tiny_model_dir, source, tmp_path / "o.jsonl", depth=40, certify=5, engine="lists")
+    assert done.unproved == 0
+    proved = expected(depth=5)
+    for qid, negatives in _mined(tmp_path / "o.jsonl").items():
+        assert negatives[: len(proved[qid])] == proved[qid]
+        assert len(negatives) > len(proved[qid])
+    with pytest.raises(UserError, match=r"certify \(41\) cannot exceed hits \(40\)"):
+        _mine(encoded, tiny_model_dir, source, tmp_path / "p.jsonl", depth=40, certify=41)
+
+
 def test_the_hardest_are_skipped(
     encoded: Path, tiny_model_dir: Path, source: Path, expected: Compute, tmp_path: Path
 ) -> None:
