@@ -185,6 +185,6 @@ def _add_search(steps: _Steps, condition: Condition, topics: str, stores: list[s
         "output": "${output}",
     }
     arguments |= {"hits": options.hits, "mode": options.mode}
-    arguments |= {"remove-query": options.remove_query}
+    arguments |= {"remove-query": options.remove_query, "query-max-length": options.query_max_length}
     arguments |= {"device": "${device}", "engine": "${engine}", "threads": "${threads}"}
     return steps.add(f"search {topics}", "search", arguments, output, reads=stores)

@@ -200,7 +200,12 @@ class Collection(Entry):
 
 
 class Encoding(Entry):
-    """Options of the encode command. Equal ones let conditions share an encoding."""
+    """Options of the encode command. Equal ones let conditions share an encoding.
+
+    Attributes:
+        max_length: tokens kept of a document; None: as many as the model's configuration says.
+        shards: the collection is encoded in so many parts, each a store of its own, which are searched as one.
+    """
 
     batch_size: PositiveInt = 64
     max_length: PositiveInt | None = None
@@ -216,11 +221,17 @@ class Indexing(Entry):
 
 
 class Searching(Entry):
-    """Options of the search command. ``remove_query`` drops the document that has the query's own id, as BEIR does."""
+    """Options of the search command.
+
+    Attributes:
+        remove_query: drop the document that has the query's own id, as BEIR does.
+        query_max_length: tokens kept of a query; None: as many as the model's configuration says.
+    """
 
     mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
     hits: PositiveInt = 1000
     remove_query: bool = False
+    query_max_length: PositiveInt | None = None
 
 
 class Scored(Expectation):

@@ -80,6 +80,31 @@ def test_the_ablation_shares_one_encoding(shipped: Catalogue, data: Path) -> Non
     assert outputs("cls768", "encode") != outputs("stage2", "encode")
 
 
+@pytest.mark.parametrize(
+    ("condition", "document", "query", "stores"),
+    [
+        ("msmarco-v1-passage.stage3", 140, 32, 1),
+        ("msmarco-v1-passage-title.cls768", 140, 32, 1),
+        ("beir-nfcorpus.stage2", 512, 512, 1),
+        ("beir-bioasq.stage3", 512, 512, 1),
+        ("beir-cqadupstack-gis.stage2", 512, 512, 1),
+        ("msmarco-v2-passage.stage2", 140, 32, 32),
+        ("msmarco-v2.1-passage.stage3", 512, 64, 32),
+    ],
+)
+def test_conditions_state_lengths_and_shards(
+    shipped: Catalogue, data: Path, condition: str, document: int, query: int, stores: int
+) -> None:
+    steps = _plan(condition, shipped, data).steps
+    encoding = [step for step in steps if step.title.startswith("encode")]
+    assert len(encoding) == stores
+    assert {step.command[step.command.index("--max-length") + 1] for step in encoding} == {str(document)}
+    searching = [step for step in steps if step.title.startswith("search")]
+    assert {step.command[step.command.index("--query-max-length") + 1] for step in searching} == {str(query)}
+    (index,) = (step for step in steps if step.title == "index")
+    assert [place in index.command for place in (str(step.output) for step in encoding)] == [True] * stores
+
+
 def test_what_decides_a_step(shipped: Catalogue, data: Path) -> None:
     """A search depends on the index, the store behind it, the topics and the model; not on where they lie."""
     steps = {step.title: step for step in _plan("msmarco-v1-passage.ot768", shipped, data).steps}
@@ -99,11 +124,12 @@ def test_what_decides_a_step(shipped: Catalogue, data: Path) -> None:
 
 def test_names_of_fields_are_those_of_local_files(shipped: Catalogue, data: Path) -> None:
     def encode(place: Path | None) -> str:
-        (step,) = (step for step in _plan("msmarco-v2-passage.stage3", shipped, place).steps if step.title == "encode")
+        steps = _plan("msmarco-v2-passage.stage3", shipped, place).steps
+        (step,) = (step for step in steps if step.title == "encode 1 of 32")
         return step.shell()
 
     assert "--docid-field pid --fields passage" in encode(data)
-    assert "--ir-dataset msmarco-passage-v2 output" in encode(None)
+    assert "--ir-dataset msmarco-passage-v2 --shard-id 0 --shard-num 32 output" in encode(None)
 
 
 def test_a_missing_package_is_named(shipped: Catalogue) -> None:

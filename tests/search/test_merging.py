@@ -74,6 +74,16 @@ def test_stores_of_parts_give_the_run_of_all_as_one(parts, search, tmp_path):
     assert dupmae.merge(runs, output=tmp_path / "merged.tsv", output_format="msmarco").path.read_bytes() == expected
 
 
+@pytest.mark.parametrize("engine", ["scan", "lists"])
+@pytest.mark.usefixtures("short_lists")
+def test_several_stores_are_searched_as_one_by_either_engine(engine, parts, search, tmp_path):
+    runs = [search(part, f"run.{i}", shard_id=i, shard_num=3) for i, part in enumerate(parts)]
+    expected = dupmae.merge(runs, output=tmp_path / "merged.txt").path.read_bytes()
+    together = tmp_path / "together"
+    dupmae.index(parts, output=together, to=["faiss", "lucene", "postings"])
+    assert search(together, f"{engine}.txt", engine=engine).read_bytes() == expected
+
+
 def test_equal_scores_are_ordered_by_docid_over_shards(whole, search, tmp_path, monkeypatch):
     """A document a shard has the same representation: the order of their docids decides, not that of the shards."""
     store = ForwardStore(whole / "store")

@@ -98,7 +98,7 @@ def mine(
         shard_id, shard_num: mine for one part of these queries, from 0. The parts' files one after another are the file
             of all queries.
         mode: ``hybrid`` (Eq. 12), or ``dense`` or ``sparse``, a part of it alone.
-        certify: of the hits of a query so many, from the top, are to be proved; None for all. Lists are shorter then, and
+        certify: of a query's hits so many, from the top, are to be proved; None for all. Lists are shorter then, and
             the hits that follow may lack some.
         skip: leave out so many of the hardest negatives.
         negatives: negatives that the teacher has scored: an earlier ``output``.
