@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Full, Queue
@@ -15,7 +15,9 @@ from pyserini_dupmae.data.corpus import Document
 from pyserini_dupmae.encode.output import SETTINGS_JSON, EncodingSettings
 from pyserini_dupmae.encode.windows import Window, encode_window, tokenise, windows
 from pyserini_dupmae.modeling.model import DupMAEModel
-from pyserini_dupmae.store import Shard, StoreInfo, write_shard
+from pyserini_dupmae.store import STORE_JSON, Shard, StoreInfo, write_shard
+from pyserini_dupmae.store.checks import unlikely
+from pyserini_dupmae.util.digests import combined, digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
 
@@ -27,7 +29,7 @@ _POLL_SECONDS = 0.1
 class WrittenShard:
     """A finished shard: its ``number`` and ``documents``, and whether they were ``encoded`` now.
 
-    ``max_weight`` is the largest of its weights, ``terms`` how many of them are positive.
+    ``max_weight`` is the largest of its weights, ``terms`` how many of them are positive, ``checksum`` the file's.
     """
 
     number: int
@@ -35,6 +37,7 @@ class WrittenShard:
     encoded: bool
     max_weight: float
     terms: int
+    checksum: str
 
 
 class Watch(Protocol):
@@ -69,7 +72,7 @@ def finish_store(folder: Path, settings: EncodingSettings, written: Iterable[Wri
     """Write ``store.json`` of shards that are all there, in any order.
 
     Raises:
-        UserError: there are more shards than the corpus has documents for.
+        UserError: there are more shards than the corpus has documents for, or one of a finished store has changed.
     """
     shards = sorted(written, key=lambda shard: shard.number)
     names = [shard_path(folder, shard.number).name for shard in shards]
@@ -77,11 +80,29 @@ def finish_store(folder: Path, settings: EncodingSettings, written: Iterable[Wri
     if left:
         raise UserError(f"the corpus has fewer documents than when {folder / left[0]} was written; use --overwrite")
     documents = sum(shard.documents for shard in shards)
-    largest = max(shard.max_weight for shard in shards)
-    part = (settings.shard_id, settings.shard_num) if settings.shard_num > 1 else None
-    StoreInfo(settings.model, documents, settings.top_k, largest, names, dtype=settings.dtype, part=part).write(folder)
+    checksums = {name: shard.checksum for name, shard in zip(names, shards, strict=True)}
+    if (folder / STORE_JSON).exists():
+        _require_same_bytes(folder, checksums)
+    else:
+        StoreInfo(
+            settings.model,
+            documents,
+            settings.top_k,
+            max(shard.max_weight for shard in shards),
+            names,
+            dtype=settings.dtype,
+            part=(settings.shard_id, settings.shard_num) if settings.shard_num > 1 else None,
+            checksums=checksums,
+        ).write(folder)
     encoded = sum(shard.documents for shard in shards if shard.encoded)
     return EncodedStore(encoded, sum(shard.terms for shard in shards) / documents)
+
+
+def _require_same_bytes(folder: Path, checksums: Mapping[str, str]) -> None:
+    """Raise `UserError` if a shard of a finished store is not what was written."""
+    for name, written in (StoreInfo.read(folder).checksums or {}).items():
+        if checksums.get(name) != written:
+            raise UserError(f"{folder / name} has changed since it was encoded; begin again with --overwrite")
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -111,16 +132,19 @@ def encode_shards(
         if window is None:
             shard = Shard(path)
             watch.skip(len(shard))
-            weights = shard.weights
+            weights, checksum = shard.weights, combined(digest(path))
+            if wrong := unlikely(model.config.vocab_size, shard.cls, shard.token_ids, weights):
+                raise shard.damaged(wrong)
         else:
             watch.begin(path)
             found = encode_window(model, window, settings.top_k, settings.batch_size, watch.advance)
             contents = window.texts if settings.store_contents else None
             arrays = (found.cls, found.token_ids, found.weights)
-            write_shard(path, window.docids, *arrays, model.config.vocab_size, contents, window.text_hashes())
+            hashes = window.text_hashes()
+            checksum = write_shard(path, window.docids, *arrays, model.config.vocab_size, contents, hashes)
             weights = found.weights
         largest, terms = float(weights[:, 0].max()), int(np.count_nonzero(weights > 0))
-        yield WrittenShard(number, len(weights), window is not None, largest, terms)
+        yield WrittenShard(number, len(weights), window is not None, largest, terms, checksum)
 
 
 def _windows_to_do(

@@ -153,15 +153,16 @@ def _write_reduced(
     [CLS] is projected on ``axes`` (d', r), and a weight becomes q * scale, what an impact index of this
     ``quantisation`` holds of it; either stays as it is where None is given.
     """
-    names: list[str] = []
+    checksums: dict[str, str] = {}
     for shard in store.shards_shown("reduced store"):
         cls, weights = shard.cls, shard.weights
         if axes is not None:
             cls = cls @ axes
         if quantisation is not None:
             weights = quantisation.quantise(weights) * quantisation.scale
-        names.append(f"shard-{len(names):06d}.safetensors")
-        write_shard(folder / names[-1], shard.docids(), cls, shard.token_ids, weights, store.model.vocab_size)
+        name = f"shard-{len(checksums):06d}.safetensors"
+        arrays = cls, shard.token_ids, weights
+        checksums[name] = write_shard(folder / name, shard.docids(), *arrays, store.model.vocab_size)
     model = store.model if axes is None else replace(store.model, cls_dim=axes.shape[1])
     most = store.max_weight if quantisation is None else (2**quantisation.bits - 1) * quantisation.scale
-    StoreInfo(model, len(store), store.top_k, most, names).write(folder)
+    StoreInfo(model, len(store), store.top_k, most, list(checksums), checksums=checksums).write(folder)

@@ -19,6 +19,7 @@ from pyserini_dupmae.index.lucene import write_lucene
 from pyserini_dupmae.index.postings import write_postings
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.digests import digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.log import logger
@@ -72,8 +73,8 @@ def index(
         overwrite: replace indexes that exist.
 
     Raises:
-        UserError: the stores do not belong together or share a docid, an index exists, a setting is out of range, or
-            FAISS, Pyserini or Java is missing. Nothing has been written then.
+        UserError: the stores do not belong together, share a docid or are damaged, an index exists, a setting is out of
+            range, or FAISS, Pyserini or Java is missing. Nothing has been written then.
     """
     places = [Path(folder) for folder in ([folders] if isinstance(folders, str | os.PathLike) else folders)]
     if not places:
@@ -92,6 +93,7 @@ def index(
     for kind in kinds:
         _admit(target / kind, overwrite)
     require_tools(kinds)
+    store.verify()
     collection = _collection_hash(store)
     seconds = {}
     for kind in kinds:
@@ -100,6 +102,7 @@ def index(
             folder.mkdir()
             facts = WRITERS[kind](folder, store, settings)
             stores = [os.path.relpath(place.resolve(), (target / kind).resolve()) for place in store.folders]
+            facts |= {"contents": store.digest(), "files": digest(folder)}
             IndexInfo(kind, store.model, len(store), collection, stores, **facts).write(folder)
         seconds[kind] = time.perf_counter() - started
         rate = len(store) / seconds[kind]

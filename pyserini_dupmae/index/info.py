@@ -9,6 +9,7 @@ from typing import Any
 
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.fields import require_types
 from pyserini_dupmae.util.files import write_json
 from pyserini_dupmae.util.json_text import read_json
 
@@ -34,6 +35,8 @@ class IndexInfo:
         top_k, bits, scale: of a Lucene index or jsonl: weights kept a document, and their quantisation. Postings have
             ``top_k`` alone.
         largest_norm: of postings and of a flat FAISS index: the largest Euclidean norm of a document's dense vector.
+        contents: `ForwardStore.digest` of the stores, by which one of the same docids with other numbers is told.
+        files: the SHA-256 of each file of the index.
         largest_error: of postings: the largest norm of what the rounding of a document's dense vector has taken away.
     """
 
@@ -49,6 +52,8 @@ class IndexInfo:
     scale: float | None = None
     largest_norm: float | None = None
     largest_error: float | None = None
+    contents: str | None = None
+    files: dict[str, str] | None = None
 
     def write(self, folder: Path) -> None:
         """Write ``dupmae.json`` into an index folder; what does not apply to the kind is left out."""
@@ -67,10 +72,15 @@ class IndexInfo:
             value: dict[str, Any] = dict(read_json(path))
             if value.pop("format") != FORMAT:
                 raise UserError(f"{path} is of another format version; {_rebuild(folder)}")
-            return cls(**{**value, "model": ModelIdentity(**value["model"])})
+            info = cls(**{**value, "model": ModelIdentity(**value["model"])})
+            require_types(info)
+            require_types(info.model)
+            return info
         except (FileNotFoundError, NotADirectoryError):
             what = f"has no {INFO_JSON}" if Path(folder).is_dir() else "does not exist"
             raise UserError(f"no DupMAE index in {folder}: it {what}; {_rebuild(folder)}") from None
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}); {_rebuild(folder)}") from None
 

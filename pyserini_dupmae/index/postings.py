@@ -28,6 +28,7 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.store.checks import unlikely
 from pyserini_dupmae.util.errors import UserError
 
 BLOCK = 1 << 16
@@ -150,6 +151,8 @@ def make_blocks(store: ForwardStore, top_k: int) -> Iterator[tuple[PostingsBlock
     """The blocks of a store, one after the other, each with the ``top_k`` largest weights of its documents."""
     for first in range(0, len(store), BLOCK):
         vectors, token_ids, weights = store.gather(np.arange(first, min(first + BLOCK, len(store))), top_k)
+        if wrong := unlikely(store.model.vocab_size, vectors, token_ids, weights):
+            raise UserError(f"{store.folders[0]} is damaged: {wrong}; encode the collection again")
         positive = weights > 0
         ends = np.concatenate([[0], positive.sum(axis=1).cumsum()])
         bags = csr_array(

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add("--query-top-k", type=positive_int, metavar="N", help="entries of mu kept of a query (default: the model's)")
     add("--query-max-length", type=positive_int, metavar="N", help="tokens kept of a query (default: the model's)")
     add_shard(result, "which part of the collection to search")
+    add("--verify", action="store_true", help="read the whole collection first and compare it with its checksums")
     add_batch_size(result, "queries", 32)
     add_threads(result)
     add_device(result)

@@ -178,12 +178,18 @@ def require_engine(engine: str) -> str:
 
 
 def open_collection(
-    folder: str | os.PathLike, mode: str = "hybrid", engine: str = "auto", shard_id: int = 0, shard_num: int = 1
+    folder: str | os.PathLike,
+    mode: str = "hybrid",
+    engine: str = "auto",
+    shard_id: int = 0,
+    shard_num: int = 1,
+    verify: bool = False,
 ) -> Engines:
     """Open what ``mode`` and ``engine`` read of an encoded collection, and say in the log which engine ranks, and why.
 
     A scan reads the store alone, so that neither FAISS nor Java has to be there. With ``shard_num`` above 1 it is one
-    shard of a collection: a folder that was encoded as that shard, or a part of the folder's documents.
+    shard of a collection: a folder that was encoded as that shard, or a part of the folder's documents. With ``verify``
+    all files are read first, and compared with their checksums.
 
     Raises:
         UserError: as `open_engines` and `ForwardStore.shard`, or an unknown mode or engine.
@@ -195,6 +201,10 @@ def open_collection(
         there = [*lists, *({"postings"} & set(there))]
     found = {kind: IndexFolder.read(folder / kind, kind) for kind in there}
     engines = _open(found, folder, lists, engine, shard=(shard_id, shard_num))
+    if verify:
+        engines.exact.store.verify()
+        for one in found.values():
+            one.verify()
     logger.info("%s", engines.choice)
     return engines
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from pyserini_dupmae.index.info import INFO_JSON, IndexInfo
 from pyserini_dupmae.index.postings import DenseBounds, Postings
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.digests import differences, digest
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.log import logger
 
 
 @dataclass(frozen=True)
@@ -38,23 +40,39 @@ class IndexFolder:
 
     def is_built_with(self, other: IndexFolder) -> bool:
         """Whether both hold the same documents."""
-        return (self.info.documents, self.info.collection) == (other.info.documents, other.info.collection)
+        facts = [(one.info.documents, one.info.collection, one.info.contents) for one in (self, other)]
+        return facts[0] == facts[1]
 
     def store(self) -> ForwardStore:
         """The store that it was built from; `UserError` when it is gone or another one."""
         store = ForwardStore(*self.info.store_folders(self.folder))
         self.info.model.require(store.model, str(store.folders[0]))
+        again = "build the indexes again with pyserini_dupmae.index"
         if len(store) != self.info.documents:
             raise UserError(
                 f"{self.folder} was built from {self.info.documents} documents, but {store.folders[0]} holds "
-                f"{len(store)}; build the indexes again with pyserini_dupmae.index"
+                f"{len(store)}; {again}"
             )
+        if not self.has_contents_of(store):
+            raise UserError(f"{self.folder} was built from other texts or vectors than {store.folders[0]}; {again}")
         return store
+
+    def has_contents_of(self, store: ForwardStore) -> bool:
+        """Whether the numbers are those of ``store``, as far as an older version has written down which they are."""
+        return self.info.contents in (None, store.digest())
+
+    def verify(self) -> None:
+        """Raise `UserError` if a file is not what was written; where nothing says what that was, it is said."""
+        if self.info.files is None:
+            return logger.info("%s has no checksums, which older versions did not write", self.folder)
+        if found := differences(self.info.files, digest(self.folder, without=[INFO_JSON])):
+            raise UserError(f"{self.folder} is damaged ({found[0]}); build it again with pyserini_dupmae.index")
 
     def is_of(self, store: ForwardStore) -> bool:
         """Whether this was built from ``store``."""
         folders = [folder.resolve() for folder in store.folders]
         same = self.info.documents == len(store) and self.info.model.fingerprint == store.model.fingerprint
+        same = same and self.has_contents_of(store)
         return same and self.info.store_folders(self.folder) == folders
 
     def size(self) -> int:

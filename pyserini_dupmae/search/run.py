@@ -93,6 +93,7 @@ def search(
     query_max_length: int | None = None,
     shard_id: int = 0,
     shard_num: int = 1,
+    verify: bool = False,
 ) -> SearchResult:
     """Search an encoded collection by Eq. 12 and write a run, which holds exact scores only.
 
@@ -129,6 +130,7 @@ def search(
         shard_id, shard_num: search one shard, from 0, of a collection that is cut into ``shard_num``, for `merge`:
             scores are written in full, and beside the run a file that says what it is of. ``index`` was encoded as that
             shard, or holds the whole, of which a part is searched.
+        verify: read all files of the collection first, and compare them with the checksums that are kept of them.
 
     Raises:
         UserError: there is no such index, model or topics, the model did not encode the collection, or an option is out
@@ -163,6 +165,7 @@ def search(
         query_max_length=query_max_length,
         shard_id=shard_id,
         shard_num=shard_num,
+        verify=verify,
     ) as searcher:
         with atomic_open(path) as run, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
             for batch, queries, encoding in _encoded(searcher, pairs, batch_size):

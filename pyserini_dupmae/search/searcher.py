@@ -45,11 +45,12 @@ class DupMAESearcher:
             ``"float16"``.
         query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
         query_max_length: tokens kept of a query (default: the model's).
+        verify: read all files of the collection first, and compare them with the checksums that are kept of them.
         shard_id, shard_num: search one shard, from 0, of a collection that is cut into ``shard_num``: ``index`` was
             encoded as that shard, or holds the whole, of which a part is searched.
 
     Raises:
-        UserError: an unknown mode, no such index or model, or a model that did not encode the collection.
+        UserError: an unknown mode, no such index or model, a model that did not encode the collection, or damage.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class DupMAESearcher:
         query_max_length: int | None = None,
         shard_id: int = 0,
         shard_num: int = 1,
+        verify: bool = False,
     ):
         self.certify, self.max_depth = certify, max_depth
-        self.engines = open_collection(index, mode, engine, shard_id, shard_num)
+        self.engines = open_collection(index, mode, engine, shard_id, shard_num, verify)
         store = self.engines.exact.store
         if not isinstance(encoder, QueryModel):
             chosen = store.dtype if dtype == "auto" else dtype

@@ -8,15 +8,22 @@ UTF-8 bytes with ``*_ends`` (n,) int64, where each string stops. ``contents`` is
 
 from __future__ import annotations
 
-import json
+import hashlib
+import math
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
+from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.json_text import parse_json
 
+_KINDS = {"cls": ("F32",), "token_ids": ("U16", "I32"), "weights": ("F32",), "docids": ("U8",), "docids_ends": ("I64",)}
+"""What every shard has, and of which types."""
+_BYTES = ("docids", "contents")
 _DTYPES = {"F32": np.float32, "U16": np.uint16, "I32": np.int32, "U8": np.uint8, "I64": np.int64, "U64": np.uint64}
 
 
@@ -29,8 +36,8 @@ def write_shard(
     vocab_size: int,
     contents: list[str] | None = None,
     text_hashes: np.ndarray | None = None,
-) -> None:
-    """Write the documents of one shard, atomically; equal arguments give equal bytes."""
+) -> str:
+    """Write the documents of one shard, atomically; equal arguments give equal bytes. Returns their SHA-256."""
     id_dtype = np.uint16 if vocab_size <= 1 << 16 else np.int32
     tensors = {
         "cls": np.ascontiguousarray(cls, np.float32),
@@ -40,8 +47,10 @@ def write_shard(
         **({} if contents is None else _pack("contents", contents)),
         **({} if text_hashes is None else {"text_hashes": text_hashes}),
     }
+    content = save(tensors)  # save_file turns OSError into its own
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors))  # save_file turns OSError into its own
+        temporary.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _pack(name: str, strings: list[str]) -> dict[str, np.ndarray]:
@@ -51,15 +60,32 @@ def _pack(name: str, strings: list[str]) -> dict[str, np.ndarray]:
 
 
 class Shard:
-    """A shard opened for reading: its header. Its arrays are views of one memory map, made when one is asked for."""
+    """A shard opened for reading: its header. Its arrays are views of one memory map, made when one is asked for.
 
-    def __init__(self, path: Path):
-        self.path = path
-        with open(path, "rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(size))
-        self._tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        self._start = 8 + size
+    ``checksum`` is the SHA-256 of the file as it was written, where its store tells.
+
+    Raises:
+        UserError: the file cannot be read, or it is not as long as its header says, or holds something else.
+    """
+
+    def __init__(self, path: Path, checksum: str | None = None):
+        self.path, self.checksum = path, checksum
+        try:
+            with open(path, "rb") as stream:
+                size = int.from_bytes(stream.read(8), "little")
+                length = path.stat().st_size
+                header = parse_json(stream.read(min(size, length)).decode())
+            self._tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            self._start = 8 + size
+            _require_layout(self._tensors, length - self._start)
+        except OSError as error:
+            raise UserError(f"cannot read the shard {path} ({error.strerror}); encode the collection again") from None
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise self.damaged(f"its header: {error}") from None
+
+    def damaged(self, what: str) -> UserError:
+        """What to raise where the file turns out to hold ``what``."""
+        return UserError(f"cannot read the shard {self.path} ({what}); encode the collection again")
 
     def __len__(self) -> int:
         return self._tensors["cls"]["shape"][0]
@@ -81,6 +107,11 @@ class Shard:
         return self._map("text_hashes")
 
     @property
+    def widths(self) -> tuple[int, int]:
+        """d' and k."""
+        return self._tensors["cls"]["shape"][1], self._tensors["weights"]["shape"][1]
+
+    @property
     def has_contents(self) -> bool:
         return "contents" in self._tensors
 
@@ -96,11 +127,17 @@ class Shard:
 
     @cached_property
     def docid_strings(self) -> Strings:
-        return Strings(self._map("docids"), self._map("docids_ends"))
+        return self._strings("docids")
 
     @cached_property
     def _contents(self) -> Strings:
-        return Strings(self._map("contents"), self._map("contents_ends"))
+        return self._strings("contents")
+
+    def _strings(self, name: str) -> Strings:
+        data, ends = self._map(name), self._map(f"{name}_ends")
+        if len(ends) and ends[-1] != len(data):
+            raise self.damaged(f"its {name} end where they should not")
+        return Strings(data, ends, self)
 
     @cached_property
     def _data(self) -> np.ndarray:
@@ -117,20 +154,47 @@ class Shard:
         return self._data[start:end].view(dtype).reshape(shape)
 
 
-class Strings:
-    """UTF-8 strings one after another: ``data`` uint8, and where each ends, (n,) int64."""
+def _require_layout(tensors: dict[str, Any], length: int) -> None:
+    """Raise ValueError, TypeError or KeyError unless ``tensors`` are a shard's and fill ``length`` bytes."""
+    documents, end = tensors["cls"]["shape"][0], 0
+    for name, entry in tensors.items():
+        shape, (start, stop) = entry["shape"], entry["data_offsets"]
+        if math.prod(shape) * np.dtype(_DTYPES[entry["dtype"]]).itemsize != stop - start or start < 0:
+            raise ValueError(f"{name} has {stop - start} bytes for {shape}")
+        if name not in _BYTES and shape[0] != documents:
+            raise ValueError(f"{name} is of {shape[0]} documents, not {documents}")
+        end = max(end, stop)
+    if end != length:
+        raise ValueError(f"{length} bytes follow, not {end}")
+    for name, kinds in _KINDS.items():
+        if tensors[name]["dtype"] not in kinds:
+            raise ValueError(f"{name} is {tensors[name]['dtype']}")
+    if len(tensors["cls"]["shape"]) != 2 or tensors["token_ids"]["shape"] != tensors["weights"]["shape"]:
+        raise ValueError("its arrays do not belong together")
 
-    def __init__(self, data: np.ndarray, ends: np.ndarray):
-        self._bytes, self._stops = data, ends
+
+class Strings:
+    """UTF-8 strings one after another: ``data`` uint8, and where each ends, (n,) int64, in a shard."""
+
+    def __init__(self, data: np.ndarray, ends: np.ndarray, shard: Shard):
+        self._bytes, self._stops, self._shard = data, ends, shard
         # One item of a memory view costs a tenth of one of an array.
         self._data, self._ends = data.data, ends.data
 
     def __getitem__(self, row: int) -> str:
-        return str(self._data[self._ends[row - 1] if row else 0 : self._ends[row]], "utf-8")
+        try:
+            return str(self._data[self._ends[row - 1] if row else 0 : self._ends[row]], "utf-8")
+        except UnicodeDecodeError:
+            raise self._shard.damaged(f"row {row} has a text that is no UTF-8") from None
 
     def all(self) -> list[str]:
         joined, ends = self._bytes.tobytes(), self._stops.tolist()
-        return [joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+        if (np.diff(self._stops, prepend=0) < 0).any():
+            raise self._shard.damaged("a text ends before it begins")
+        try:
+            return [joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+        except UnicodeDecodeError:
+            raise self._shard.damaged("a text is no UTF-8") from None
 
     def find(self, wanted: np.ndarray) -> int | None:
         """The first row that has these bytes, (m,) uint8; None when none has."""

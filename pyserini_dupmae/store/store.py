@@ -18,10 +18,13 @@ from tqdm import tqdm
 
 from pyserini_dupmae.data.corpus import shard_range
 from pyserini_dupmae.modeling.identity import ModelIdentity
+from pyserini_dupmae.store import checks
 from pyserini_dupmae.store.docids import DocIds
 from pyserini_dupmae.store.shard import Shard
-from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.fields import require_types
 from pyserini_dupmae.util.files import write_json
+from pyserini_dupmae.util.json_text import read_json
 
 STORE_JSON = "store.json"
 FORMAT = 1
@@ -34,7 +37,7 @@ class StoreInfo:
     """``store.json``: what a finished store holds.
 
     ``top_k`` is the number of weights kept a document, ``dtype`` what the model computed in, ``part`` (i, n) where it
-    was encoded as shard i of n of a collection.
+    was encoded as shard i of n of a collection, ``checksums`` the SHA-256 of each shard's file.
     """
 
     model: ModelIdentity
@@ -45,13 +48,15 @@ class StoreInfo:
     terms_file: str = "terms.json"
     dtype: str = USUAL_DTYPE
     part: tuple[int, int] | None = None
+    checksums: dict[str, str] | None = None
 
     def write(self, folder: Path) -> None:
         values = asdict(self)
         if self.dtype == USUAL_DTYPE:  # not written, as before there was another
             del values["dtype"]
-        if self.part is None:
-            del values["part"]
+        for name in ("part", "checksums"):
+            if values[name] is None:
+                del values[name]
         write_json(folder / STORE_JSON, {"format": FORMAT, **values})
 
     @classmethod
@@ -59,18 +64,23 @@ class StoreInfo:
         """Read ``store.json``; a folder that is no finished store of this format is a `UserError`."""
         path = folder / STORE_JSON
         try:
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            value: dict[str, Any] = dict(read_json(path))
             if value.pop("format") != FORMAT:
                 raise UserError(f"{path} is of another format version; encode the collection again")
             if (part := value.pop("part", None)) is not None:
                 value["part"] = (int(part[0]), int(part[1]))
-            return cls(**{**value, "model": ModelIdentity(**value["model"])})
-        except FileNotFoundError:
+            info = cls(**{**value, "model": ModelIdentity(**value["model"])})
+            require_types(info)
+            require_types(info.model)
+            return info
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(
                 f"{folder} holds no finished forward store (no {STORE_JSON}); give the folder that was --embeddings of "
                 "pyserini_dupmae.encode, or run that command again to finish it"
             ) from None
-        except (KeyError, TypeError, ValueError) as error:
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"{path} is damaged ({error}); encode the collection again") from None
 
 
@@ -102,10 +112,22 @@ class ForwardStore:
         self.dtype = first.dtype
         self.part = first.part if len(infos) == 1 else None
         self.max_weight = max(info.max_weight for info in infos)
-        self.shards = [
-            self._open(folder / name) for folder, info in zip(self.folders, infos, strict=True) for name in info.shards
-        ]
+        self.shards: list[Shard] = []
+        for folder, info in zip(self.folders, infos, strict=True):
+            shards = [Shard(folder / name, (info.checksums or {}).get(name)) for name in info.shards]
+            if sum(map(len, shards)) != info.documents:
+                raise UserError(f"{folder} has lost documents: {STORE_JSON} says {info.documents}; encode again")
+            self.shards += shards
         self._starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
+        checks.require_plausible(self)
+
+    def verify(self) -> None:
+        """Read everything, and compare it with the checksums that encoding wrote, where it did.
+
+        Raises:
+            UserError: a file is not what was written, or holds numbers that no model gives.
+        """
+        checks.verify(self)
 
     def shard(self, shard_id: int, shard_num: int) -> ForwardStore:
         """The documents of shard ``shard_id`` of ``shard_num``.
@@ -133,21 +155,18 @@ class ForwardStore:
         return part
 
     def digest(self) -> str:
-        """What tells this collection from others: the number, the first and the last docid of each file's documents."""
+        """What tells this collection from others: the checksum of each file.
+
+        Of one without, which an older version wrote: the number, the first and the last docid of its documents.
+        """
         found = hashlib.sha256()
         for shard in self.shards:
+            if shard.checksum is not None:
+                found.update(f"{shard.checksum}\n".encode())
+                continue
             ends = [shard.docid_strings[row] for row in (0, len(shard) - 1)] if len(shard) else []
             found.update(json.dumps([len(shard), *ends]).encode())
         return found.hexdigest()
-
-    @staticmethod
-    def _open(path: Path) -> Shard:
-        try:
-            return Shard(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"cannot read the shard {path} ({first_line(error)}); encode the collection again"
-            ) from None
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -162,8 +181,7 @@ class ForwardStore:
     @cached_property
     def terms(self) -> list[str]:
         """The index term of each vocabulary id."""
-        info = StoreInfo.read(self.folders[0])
-        return json.loads((self.folders[0] / info.terms_file).read_text(encoding="utf-8"))
+        return checks.read_terms(self.folders[0] / StoreInfo.read(self.folders[0]).terms_file, self.model)
 
     @cached_property
     def docids(self) -> DocIds:

@@ -14,7 +14,7 @@ import torch
 
 from pyserini_dupmae import DupMAESearcher
 from pyserini_dupmae.modeling import DupMAEModel
-from pyserini_dupmae.store import ForwardStore, StoreInfo
+from pyserini_dupmae.store import ForwardStore, Shard, StoreInfo
 from tests.index.test_lucene import read_postings
 
 SMALL_SHARDS = ("--store-only", "--shard-size", "32")
@@ -33,7 +33,7 @@ def test_the_store_holds_what_the_model_gives(encode, corpus, corpus_file, tiny_
     finished = encode(corpus_file, *SMALL_SHARDS, "--store-contents")
     assert finished.status == 0, finished.stderr
     store = ForwardStore(tmp_path / "out" / "store")
-    assert store.docids == [docid for docid, _ in corpus]
+    assert list(store.docids) == [docid for docid, _ in corpus]
     assert [store.content(row) for row in range(len(store))] == [text.strip() for _, text in corpus]
     model = DupMAEModel.from_pretrained(tiny_model_dir)
     assert store.terms == model.terms
@@ -136,7 +136,7 @@ def test_shards_one_after_another_hold_what_one_run_holds(encode, corpus_file, t
         shard = ("--shard-id", str(number), "--shard-num", "3")
         assert encode(corpus_file, "--store-only", output=tmp_path / str(number), input=shard).status == 0
     one, merged = ForwardStore(tmp_path / "out/store"), ForwardStore(*(tmp_path / f"{i}/store" for i in range(3)))
-    assert merged.docids == one.docids
+    assert list(merged.docids) == list(one.docids)
     rows = np.arange(len(one))
     assert np.allclose(one.gather(rows)[0], merged.gather(rows)[0], atol=1e-4)
     assert np.allclose(bags(one), bags(merged), atol=1e-4)
@@ -163,6 +163,18 @@ def test_a_finished_encoding_is_refused_resumed_and_replaced(encode, jsonl, tmp_
     assert contents_of(tmp_path) == before
     assert encode(corpus, "--store-only", "--overwrite", encoder=("--top-k", "3")).status == 0
     assert StoreInfo.read(tmp_path / "out" / "store").top_k == 3
+
+
+def test_a_finished_shard_that_changes_is_not_made_right_by_resuming(encode, jsonl, tmp_path):
+    corpus = jsonl([{"id": "a", "contents": "a file"}])
+    assert encode(corpus, "--store-only").status == 0
+    (shard,) = (tmp_path / "out/store").glob("*.safetensors")
+    data = bytearray(shard.read_bytes())
+    position = Shard(shard)._start + Shard(shard)._tensors["cls"]["data_offsets"][0]
+    data[position] ^= 1
+    shard.write_bytes(data)
+    refused = encode(corpus, "--store-only", "--resume")
+    assert (refused.status, "has changed since it was encoded" in refused.stderr) == (2, True)
 
 
 def test_missing_indexes_are_built_from_a_finished_store(encode, jsonl, tmp_path):
@@ -257,7 +269,7 @@ def test_skipped_documents_are_reported(encode, jsonl, tmp_path):
     assert finished.status == 0
     assert f"skipped {corpus}:2: not JSON" in finished.stderr
     assert "2 document(s) skipped" in finished.stderr
-    assert ForwardStore(tmp_path / "out/store").docids == ["a", "b"]
+    assert list(ForwardStore(tmp_path / "out/store").docids) == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -31,15 +31,15 @@ class Documents:
         """Write the store of some rows below ``out``, ``shard`` documents a shard; returns ``out``."""
         docids, cls, token_ids, weights = (x[rows] for x in (self.docids, self.cls, self.token_ids, self.weights))
         contents = None if self.contents is None else self.contents[rows]
-        store, names = out / "store", []
+        store, checksums = out / "store", {}
         for start in range(0, len(docids), shard):
             part = slice(start, start + shard)
             text = None if contents is None else contents[part]
-            names.append(f"shard-{len(names):06d}.safetensors")
-            arrays = cls[part], token_ids[part], weights[part]
-            write_shard(store / names[-1], docids[part], *arrays, len(self.terms), text)
+            name, arrays = f"shard-{len(checksums):06d}.safetensors", (cls[part], token_ids[part], weights[part])
+            checksums[name] = write_shard(store / name, docids[part], *arrays, len(self.terms), text)
         (store / "terms.json").write_text(json.dumps(self.terms), encoding="utf-8")
-        StoreInfo(self.model, len(docids), weights.shape[1], float(weights.max()), names).write(store)
+        names, largest = list(checksums), float(weights.max())
+        StoreInfo(self.model, len(docids), weights.shape[1], largest, names, checksums=checksums).write(store)
         return out
 
     @property

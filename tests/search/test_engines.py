@@ -19,6 +19,7 @@ from pyserini_dupmae.search.engines import Engines, open_collection, open_engine
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever
 from pyserini_dupmae.search.lucene_retriever import LuceneRetriever
 from pyserini_dupmae.store import ForwardStore, Shard, StoreInfo
+from pyserini_dupmae.store.checks import SAMPLED_ROWS
 from pyserini_dupmae.util.errors import UserError
 
 
@@ -77,11 +78,17 @@ def test_opening_reads_neither_docids_nor_vectors(engine, output, queries, monke
     def refuse(*_: object) -> None:
         raise AssertionError("a pass over all documents")
 
+    gather = ForwardStore.gather
+
+    def few_rows(store: ForwardStore, rows: np.ndarray, *top_k: int) -> object:
+        assert len(rows) <= SAMPLED_ROWS
+        return gather(store, rows, *top_k)
+
     monkeypatch.setattr(Shard, "docids", refuse)
     monkeypatch.setattr(ForwardStore, "largest_norm", refuse)
     monkeypatch.setattr(Postings, "of", refuse)
     monkeypatch.setattr(faiss.IndexFlatIP, "reconstruct_n", refuse)
-    monkeypatch.setattr(Shard, "cls", property(refuse))
+    monkeypatch.setattr(ForwardStore, "gather", few_rows)
     opened = open_collection(output, engine=engine)
     ranker = opened.ranker("hybrid")
     monkeypatch.undo()
@@ -128,7 +135,7 @@ def test_a_store_that_is_gone_or_another(output):
     replace(info, model=replace(info.model, fingerprint="another")).write(output / "store")
     with pytest.raises(UserError, match="store was built with another model"):
         open_engines(output / "faiss", None)
-    replace(info, shards=[]).write(output / "store")
+    replace(info, shards=[], documents=0).write(output / "store")
     with pytest.raises(UserError, match=r"was built from 301 documents, but .* holds 0"):
         open_engines(output / "faiss", None)
     shutil.rmtree(output / "store")
