@@ -119,7 +119,7 @@ def test_a_mistake_in_a_worker_is_one_line(jsonl, tiny_model_dir, tmp_path):
 
 def test_no_shard_is_counted_twice_or_lost(tmp_path):
     (tmp_path / "shard-000003.safetensors").touch()
-    shards = [WrittenShard(number, 1, True, 1.0, 1) for number in range(2)]
+    shards = [WrittenShard(number, 1, True, 1.0, 1, "0" * 64) for number in range(2)]
     with pytest.raises(dupmae.UserError, match=r"fewer documents than when .*shard-000003"):
         finish_store(tmp_path, None, shards)
 
