@@ -30,6 +30,8 @@ class Documents:
 class NumpyDense:
     """A vector index that rounds, differently in every batch, by as much as its bound allows for."""
 
+    flat = True
+
     def __init__(self, documents: Documents, noise: float = 1e-3):
         self.documents, self.noise = documents, noise
 

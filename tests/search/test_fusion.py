@@ -178,6 +178,8 @@ def test_what_is_cut_short_is_not_called_proved(documents, opened, queries):
 @pytest.mark.usefixtures("short_lists")
 def test_an_engine_without_bounds_proves_nothing(documents, queries):
     class Approximate(NumpyDense):
+        flat = False
+
         def top(self, queries, n, threads):
             return [Candidates(nearest.rows, math.inf) for nearest in super().top(queries, n, threads)]
 
@@ -189,6 +191,91 @@ def test_an_engine_without_bounds_proves_nothing(documents, queries):
         assert [score for _, score in found(ranking, documents)] == pytest.approx(
             [exact[docid] for docid, _ in found(ranking, documents)]
         )
+
+
+class Counting:
+    """Two lists and a scorer that note what they are asked for: documents of each list, and rows to score."""
+
+    def __init__(self, documents: Documents):
+        self.documents = documents
+        self.dense, self.sparse = NumpyDense(documents, noise=0), NumpySparse(documents)
+        self.asked: dict[str, list[int]] = {"dense": [], "sparse": []}
+        self.scored: list[int] = []
+
+    def fusion(self, parts: tuple[str, ...] = ("dense", "sparse")) -> Fusion:
+        counting = self
+
+        class Dense:
+            flat = True
+
+            def top(self, queries, n, threads):
+                counting.asked["dense"] += [n] * len(queries)
+                return counting.dense.top(queries, n, threads)
+
+        class Sparse:
+            def top(self, query, n):
+                counting.asked["sparse"].append(n)
+                return counting.sparse.top(query, n)
+
+        class Exact:
+            docids = counting.documents.docids
+
+            def parts(self, query, rows):
+                counting.scored += rows.tolist()
+                return counting.documents.parts(query, rows)
+
+        return Fusion(Dense() if "dense" in parts else None, Sparse() if "sparse" in parts else None, Exact())
+
+
+@pytest.mark.usefixtures("short_lists")
+def test_no_document_is_scored_twice_however_long_the_lists_become(documents, queries):
+    passes = 0
+    for query in queries:
+        counting = Counting(documents)
+        (ranking,) = counting.fusion().search([query], 10)
+        assert len(counting.scored) == len(set(counting.scored))
+        assert found(ranking, documents) == brute_force(documents, query, "hybrid", 10)
+        passes += len(counting.asked["sparse"])
+    assert passes > len(queries), "some queries took several passes"
+
+
+@pytest.mark.usefixtures("short_lists")
+def test_lists_begin_deeper_than_what_is_to_be_proved_where_that_is_all(documents, queries):
+    def first(**limits: int) -> int:
+        counting = Counting(documents)
+        counting.fusion().search(queries[:1], **limits)
+        return counting.asked["sparse"][0]
+
+    assert first(hits=20) == 40
+    assert first(hits=20, certify=20) == 40
+    assert first(hits=20, certify=19) == 20, "the list is deeper than what is to be proved as it is"
+    assert first(hits=20, max_depth=30) == 30
+    approximate = Counting(documents).fusion()
+    type(approximate.dense).flat = False
+    asked: list[int] = []
+    approximate.sparse.top = lambda query, n: asked.append(n) or NumpySparse(documents).top(query, n)
+    approximate.search(queries[:1], 20)
+    assert asked[0] == 20, "no depth would prove anything"
+
+
+@pytest.mark.usefixtures("short_lists")
+@pytest.mark.parametrize("hits", [1, 10, 40, 500])
+def test_a_list_whose_query_part_is_zero_is_not_asked_for(hits):
+    documents = random_documents(3)
+    for seed in range(6):
+        whole = random_query(seed)
+        only_terms = EncodedQuery(np.zeros_like(whole.cls), whole.token_ids, whole.weights)
+        only_cls = EncodedQuery(whole.cls, np.empty(0, np.int64), np.empty(0, np.float32))
+        nothing = EncodedQuery(np.zeros_like(whole.cls), np.empty(0, np.int64), np.empty(0, np.float32))
+        for query, unasked in ((only_terms, "dense"), (only_cls, "sparse"), (nothing, "sparse")):
+            counting = Counting(documents)
+            (ranking,) = counting.fusion().search([query], hits)
+            assert ranking.proved
+            assert found(ranking, documents) == brute_force(documents, query, "hybrid", hits)
+            assert counting.asked[unasked] == []
+        counting = Counting(documents)
+        (ranking,) = counting.fusion(("dense",)).search([only_terms], hits)
+        assert found(ranking, documents) == brute_force(documents, only_terms, "dense", hits)
 
 
 @pytest.mark.usefixtures("short_lists")
