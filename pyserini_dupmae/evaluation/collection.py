@@ -7,8 +7,8 @@ Eq. 12 and for each part alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
@@ -16,12 +16,17 @@ from tqdm import tqdm
 from pyserini_dupmae.data.qrels import Qrels
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Values, mean, measure
+from pyserini_dupmae.evaluation.results import FoundDocument, QueryRecord
 from pyserini_dupmae.util.machine import cores
 
 if TYPE_CHECKING:
     from pyserini_dupmae.modeling.query_encoder import EncodedQuery
-    from pyserini_dupmae.search.fusion import Ranker
+    searches = {mode: search_with(searcher.engines, mode, threads) for mode in modes}
+    encoded: list[tuple[str, EncodedQuery]] = []
     from pyserini_dupmae.search.searcher import DupMAESearcher
+
+SHOWN_HITS, SHOWN_WORDS = 10, 8
+"""What is kept to show of a query's ranking: so many documents, and words of each score."""
 
 MODES = ("dense", "sparse", "hybrid")
 ENCODED_TOGETHER = 1024  # the more, the more queries there are of one length
@@ -49,16 +54,23 @@ class Measured:
         run: its documents; a query without any is not in it.
         values: metric -> query id -> value, for every judged query.
         seconds: how long each batch took.
+        shown: query id -> its first hits.
     """
 
     run: Run
     values: Values
     seconds: list[float] = field(repr=False)
+    shown: dict[str, list[FoundDocument]] = field(repr=False)
 
     @property
     def means(self) -> dict[str, float]:
         """metric -> mean over the judged queries."""
         return {metric: mean(of_metric) for metric, of_metric in self.values.items()}
+
+    def queries(self, texts: Mapping[str, str]) -> Iterator[QueryRecord]:
+        """What a report shows of each query; ``texts`` has the queries by id."""
+        for qid, hits in self.shown.items():
+            yield QueryRecord(qid, texts[qid], tuple(hits))
 
 
 def measure_search(
@@ -100,6 +112,7 @@ def measure_search(
     for _, query in pairs[:warm_up]:
         search([query], wanted)
     scores: dict[str, dict[str, float]] = {}
+    shown: dict[str, list[FoundDocument]] = {}
     seconds = []
     with _bar(len(pairs), f"searching, {name}") as progress:
         for start in range(0, len(pairs), batch_size):
@@ -111,9 +124,39 @@ def measure_search(
                 kept = [hit for hit in of_query if not (remove_query and hit.docid == qid)][:hits]
                 if kept:
                     scores[qid] = {hit.docid: hit.score for hit in kept}
+                shown[qid] = [_judged(hit, qrels.get(qid, {})) for hit in kept[:SHOWN_HITS]]
             progress.update(len(batch))
     run = Run(scores, {qid: list(range(1, len(kept) + 1)) for qid, kept in scores.items()}, name)
-    return Measured(run, measure(run, qrels, metrics), seconds)
+    return Measured(run, measure(run, qrels, metrics), seconds, shown)
+
+
+def search_with(engines: Engines, mode: str, threads: int | None = None, terms: Sequence[str] | None = None) -> Search:
+    """A search for `measure_search` that takes encoded queries; its first hits have their parts and words.
+
+    Args:
+        engines: opened for ``mode``: "dense", "sparse" or "hybrid".
+        threads: threads that search (default: one for each core that the process may use).
+        terms: the tokens by id, for a store that was written without them.
+    """
+    from pyserini_dupmae.search.explanation import token_shares
+
+    ranker = engines.ranker(mode)
+
+    def hits(query: EncodedQuery, ranking: Ranking) -> list[Hit]:
+        found = engines.hits(ranking)
+        first = found[: SHOWN_HITS + 1]  # one may be the query itself
+        shares = token_shares(engines.exact, query, ranking.rows[: len(first)], terms)
+        explained = []
+        for hit, tokens in zip(first, shares, strict=True):
+            dense, sparse = (hit.cls_score, hit.ot_score) if mode == "hybrid" else (None, None)
+            words = tuple((share.token, share.contribution) for share in tokens[:SHOWN_WORDS] if mode != "dense")
+            explained.append(FoundDocument(hit.docid, hit.score, dense, sparse, words))
+        return [*explained, *found[len(first) :]]
+
+    def search(queries: Sequence[Any], k: int) -> Iterable[Iterable[Hit]]:
+        return map(hits, queries, ranker.search(queries, k, threads=threads or cores()))
+
+    return search
 
 
 def measure_searcher(
@@ -145,9 +188,14 @@ def measure_searcher(
         UserError: an unknown mode, one for which the searcher has no index, or a metric that does not exist.
     """
     pairs = list(topics)
+<<<<<<< HEAD
     engines = searcher.engines
     rankers = {mode: engines.ranker(mode) for mode in modes}
     encoded: list[tuple[str, EncodedQuery]] = []
+=======
+    searches = {mode: search_with(searcher.engines, mode, threads) for mode in modes}
+    encoded = []
+>>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
     with _bar(len(pairs), "encoding queries") as progress:
         for start in range(0, len(pairs), ENCODED_TOGETHER):
             part = pairs[start : start + ENCODED_TOGETHER]
@@ -155,11 +203,7 @@ def measure_searcher(
             encoded += [(qid, one) for (qid, _), one in zip(part, found, strict=True)]
             progress.update(len(part))
     measured = {}
-    for mode, ranker in rankers.items():
-
-        def search(queries: Sequence[Any], k: int, ranker: Ranker = ranker) -> Iterable[Iterable[Hit]]:
-            return map(engines.hits, ranker.search(queries, k, threads=threads or cores()))
-
+    for mode, search in searches.items():
         measured[mode] = measure_search(
             search,
             encoded,
@@ -171,6 +215,11 @@ def measure_searcher(
             name=mode,
         )
     return measured
+
+
+def _judged(hit: Hit, judgements: Mapping[str, int]) -> FoundDocument:
+    found = hit if isinstance(hit, FoundDocument) else FoundDocument(hit.docid, hit.score)
+    return replace(found, relevance=max(0, judgements.get(hit.docid, 0)))
 
 
 def _bar(queries: int, does: str) -> tqdm:

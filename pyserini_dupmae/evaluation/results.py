@@ -5,15 +5,20 @@
      "cls_dim": 384, "top_k": 384, "bits": 8, "query_terms": 64,
      "index": {"documents": 3633, "bytes": 9000000, "postings": 1300000},
      "latency": {"mean_ms": 21.5, "median_ms": 20.0, "p95_ms": 40.1, "queries_per_second": 46.0},
-     "training_log": "training.jsonl"}
+     "provenance": {"model_hash": "9f2c...", "date": "2026-11-21T10:00:00+00:00", "hardware": "Xeon, 2 cores", ...},
+     "training_log": "training.jsonl", "queries": "nfcorpus.dev.queries.jsonl"}
 
-Everything after ``metrics`` may be left out.
+Everything after ``metrics`` may be left out. A file of queries has a line for each:
+
+    {"qid": "PLAIN-1", "text": "...", "hits": [{"docid": "MED-4", "score": 9.1, "relevance": 1, "dense": 4.0,
+     "sparse": 5.1, "words": [["tide", 3.2], ["sea", 1.9]]}, ...]}
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -21,13 +26,19 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open
 
 Text = Annotated[str, Field(min_length=1)]
-Mode = Annotated[str, Field(pattern="^(dense|sparse|hybrid|bm25)$")]
+Mode = Annotated[str, Field(pattern="^(bm25|other|dense|sparse|hybrid)$")]
+MODE_NAMES = {"bm25": "BM25", "other": "", "dense": "[CLS]", "sparse": "bag of words", "hybrid": "Eq. 12"}
+"""What users call the modes, in the order in which they are shown; another model's name is all there is to say."""
+
 MEAN_TOLERANCE = 1e-6
-SUFFIX = ".result.json"
+SUFFIX, QUERIES_SUFFIX = ".result.json", ".queries.jsonl"
+TRAINING_LOG = "training.jsonl"
+"""In the folder of a trained model: a line for each that was logged, with its step."""
 
 FORM = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -52,6 +63,49 @@ class Latency:
 
 
 @dataclass(frozen=True, config=FORM)
+class Provenance:
+    """How a record came about; what is not known is empty.
+
+    Attributes:
+        model_hash: of the model's weights and settings.
+        date: when the record was written, as ISO 8601 has it.
+        hardware: the processor, its cores, memory and GPUs, as a reader wants it.
+        commit: the revision of the package's sources, with ``+changes`` when they differ from it.
+        version: of the package.
+        commands: what led to the record, in order, ready to paste.
+    """
+
+    model_hash: str = ""
+    date: str = ""
+    hardware: str = ""
+    commit: str = ""
+    version: str = ""
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, config=FORM)
+class FoundDocument:
+    """A document of a ranking: its score, the parts that the system has of it, and the words that carry ``sparse``,
+    each with what it contributes, largest first; ``relevance`` is the judgement's, 0 without one."""
+
+    docid: str
+    score: float
+    dense: float | None = None
+    sparse: float | None = None
+    words: tuple[tuple[str, float], ...] = ()
+    relevance: int = 0
+
+
+@dataclass(frozen=True, config=FORM)
+class QueryRecord:
+    """A query, and the beginning of the ranking that a condition gives for it."""
+
+    qid: str
+    text: str
+    hits: tuple[FoundDocument, ...] = ()
+
+
+@dataclass(frozen=True, config=FORM)
 class ConditionResult:
     """What one condition gave on one topic set.
 
@@ -59,14 +113,16 @@ class ConditionResult:
         condition: its name; with ``topics``, unique among the results of a folder.
         collection, topics: what was searched, and with which queries ("" when the collection has one set only).
         model: the encoder's name; BM25 has none.
-        mode: [CLS] alone (dense), ordinary tokens alone (sparse), Eq. 12 (hybrid), or BM25.
+        mode: [CLS] alone (dense), the bag of words alone (sparse), Eq. 12 (hybrid), BM25, or another ``model``.
         metrics: metric -> mean over queries; charts show the first.
         per_query: metric -> query id -> value; its mean is the one in ``metrics``.
         paper: metric -> the DupMAE paper's value for this condition.
         expected: metric -> the value that this project has measured before.
         cls_dim, top_k, bits: d', k and the bits of a weight, where the mode has them.
         query_terms: how many entries of mu_q count, the largest; None: all.
+        provenance: how it came about.
         training_log: a JSONL file of ``{"step": ..., "loss": ...}``, relative to the folder of this record.
+        queries: a JSONL file of `QueryRecord`, likewise.
         mean_of: the conditions whose mean this is.
     """
 
@@ -85,7 +141,9 @@ class ConditionResult:
     query_terms: int | None = None
     index: IndexStatistics | None = None
     latency: Latency | None = None
+    provenance: Provenance = field(default_factory=Provenance)
     training_log: str | None = None
+    queries: str | None = None
     mean_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -104,18 +162,38 @@ class ConditionResult:
 
 
 def read_result(path: Path) -> ConditionResult:
-    """Read one record; ``training_log`` comes back as a path from here. Raises `UserError` naming file and field."""
+    """Read one record; the files that it names come back as paths from here. Raises `UserError`, naming the field."""
     try:
         found = TypeAdapter(ConditionResult).validate_json(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the record"
-        raise UserError(f"{path}: {where}: {first['msg']}; `pydoc {__name__}` has the form") from None
-    if found.training_log is None:
-        return found
-    return replace(found, training_log=str(path.parent / found.training_log))
+        raise UserError(f"{path}: {_first(error, 'the record')}") from None
+    log, queries = (None if file is None else str(path.parent / file) for file in (found.training_log, found.queries))
+    return replace(found, training_log=log, queries=queries)
+
+
+def _first(error: ValidationError, whole: str) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}; `pydoc {__name__}` has the form"
+
+
+def write_queries(path: str | os.PathLike, records: Iterable[QueryRecord]) -> None:
+    """Write the file that `ConditionResult.queries` names."""
+    with atomic_open(path) as stream:
+        for record in records:
+            stream.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+
+
+def read_queries(path: str | os.PathLike, wanted: set[str]) -> Iterator[QueryRecord]:
+    """The records of the queries ``wanted``. Raises `UserError`, naming the line."""
+    form = TypeAdapter(QueryRecord)
+    for place, entry in read_objects(path):
+        if entry.get("qid") in wanted:
+            try:
+                yield form.validate_python(entry)
+            except ValidationError as error:
+                raise UserError(f"{place}: {_first(error, 'the line')}") from None
 
 
 def read_results(folder: str | os.PathLike) -> list[ConditionResult]:

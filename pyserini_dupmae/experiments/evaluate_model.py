@@ -12,8 +12,9 @@ from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.encode.collection import encode
 from pyserini_dupmae.evaluation.collection import measure_searcher
-from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult
+from pyserini_dupmae.evaluation.results import QUERIES_SUFFIX, SUFFIX, ConditionResult, write_queries
 from pyserini_dupmae.experiments.prepare import QRELS, TOPICS, write_topic_set
+from pyserini_dupmae.experiments.provenance import provenance, training_log
 from pyserini_dupmae.experiments.recipes import METRICS, MODES
 from pyserini_dupmae.search.run import TAG
 from pyserini_dupmae.search.searcher import DupMAESearcher
@@ -72,7 +73,14 @@ def evaluate_model(
     for collection, of_collection, folder in zip(collections, names, folders, strict=True):
         with DupMAESearcher(folder, encoder, engine=engine, device=device) as searcher:
             results += _measure(
-                searcher, collection, of_collection, name or Path(encoder).name, output, hits=hits, threads=threads
+                searcher,
+                collection,
+                of_collection,
+                name or Path(encoder).name,
+                output,
+                hits=hits,
+                threads=threads,
+                log=training_log(encoder, output),
             )
     return results
 
@@ -93,6 +101,7 @@ def _measure(
     *,
     hits: int,
     threads: int | None,
+    log: str | None,
 ) -> list[ConditionResult]:
     prepared = output / "topics" / called
     write_topic_set(str(collection.topics or collection.qrels), str(collection.qrels), prepared, judged_only=True)
@@ -108,7 +117,11 @@ def _measure(
             mode=mode,
             metrics=measured.means,
             per_query=measured.values,
+            provenance=provenance(searcher.encoder.identity.fingerprint),
+            training_log=log,
+            queries=f"{called}.{mode}{QUERIES_SUFFIX}",
         )
+        write_queries(output / f"{called}.{mode}{QUERIES_SUFFIX}", measured.queries(dict(topics)))
         result.write(output / f"{called}.{mode}{SUFFIX}")
         results.append(result)
     return results

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from pyserini_dupmae import __version__
+from pyserini_dupmae.evaluation.results import TRAINING_LOG, Provenance
 from pyserini_dupmae.jvm import find_java
 from pyserini_dupmae.util.errors import UserError
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
+
+
+def provenance(model_hash: str = "", commands: Sequence[str] = ()) -> Provenance:
+    """What a record that is written now says of itself.
+
+    Args:
+        model_hash: the fingerprint of the model that was measured.
+        commands: what led to the record (default: the command line of this process).
+    """
+    here = environment()
+    hardware = here["hardware"]
+    parts = [hardware["cpu"], f"{hardware['cores']} cores", f"{hardware['memory_bytes'] / 2**30:.0f} GiB"]
+    return Provenance(
+        model_hash=model_hash,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        hardware=", ".join([*parts, *hardware["gpus"]]),
+        commit=here["git_revision"] or "",
+        version=__version__,
+        commands=tuple(commands) or (shlex.join(["python", *sys.orig_argv[1:]]),),
+    )
 
 
 @cache
@@ -34,6 +60,12 @@ def environment() -> dict[str, Any]:
             "gpus": _gpus(),
         },
     }
+
+
+def training_log(model: str | os.PathLike, folder: Path) -> str | None:
+    """The log that training left beside ``model``, as a record in ``folder`` names it; None where there is none."""
+    log = Path(model) / TRAINING_LOG
+    return os.path.relpath(log, folder) if log.is_file() else None
 
 
 def _java() -> str | None:

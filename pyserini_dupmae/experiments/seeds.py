@@ -10,15 +10,13 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from pyserini_dupmae.evaluation.comparison import compare
-from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, read_result
+from pyserini_dupmae.evaluation.results import MODE_NAMES, SUFFIX, ConditionResult, read_result
 from pyserini_dupmae.evaluation.tables import markdown_table
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open
 
 SEEDED = re.compile(r"(?P<variant>.+) seed (?P<seed>\d+)")
 """What results call a model that is one of several of a variant: ``dupmae seed 2``."""
-
-MODES = {"dense": "[CLS]", "sparse": "bag of words", "hybrid": "Eq. 12"}
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,17 @@ class SeedComparison:
     def __str__(self) -> str:
         """Two tables in Markdown: what each variant has, and how far it is from the baseline."""
         rows = [
-            [variant, collection, MODES[mode], str(len(values)), _spread(values)]
+            [variant, collection, MODE_NAMES[mode], str(len(values)), _spread(values)]
             for (variant, collection, mode), values in self.scores.items()
         ]
         against = [
-            [d.variant, d.collection, MODES[d.mode], f"{mean(d.by_seed):+.4f} ± {d.standard_error:.4f}", f"{d.p:.4f}"]
+            [
+                d.variant,
+                d.collection,
+                MODE_NAMES[d.mode],
+                f"{mean(d.by_seed):+.4f} ± {d.standard_error:.4f}",
+                f"{d.p:.4f}",
+            ]
             for d in self.differences
         ]
         first = markdown_table(["variant", "collection", "searched by", "seeds", f"{self.metric}, mean ± sd"], rows)

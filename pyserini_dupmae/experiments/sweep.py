@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,15 +15,24 @@ import numpy as np
 from pyserini_dupmae.data.qrels import Qrels, read_qrels
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.data.topics import Topic, read_topics
-from pyserini_dupmae.evaluation.collection import measure_search
+from pyserini_dupmae.evaluation.collection import measure_search, search_with
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, coverage, parse_metric
-from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, IndexStatistics, Latency, read_result
+from pyserini_dupmae.evaluation.results import (
+    QUERIES_SUFFIX,
+    SUFFIX,
+    ConditionResult,
+    IndexStatistics,
+    Latency,
+    read_result,
+    write_queries,
+)
 from pyserini_dupmae.evaluation.tables import markdown_table, text_table
+from pyserini_dupmae.experiments.provenance import provenance, training_log
 from pyserini_dupmae.experiments.sweep_indexes import SweepIndexes
 from pyserini_dupmae.experiments.sweep_settings import FACTORS, Setting, default_values, grid, require_possible
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
-from pyserini_dupmae.search.engines import Hit, require_engine
+from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.digests import combined, digest
 from pyserini_dupmae.util.errors import UserError
@@ -162,6 +171,7 @@ def sweep(
     }
     _begin(output, inputs)
     task = _Task(
+        texts=dict(judged),
         queries=[(qid, query) for (qid, _), query in zip(judged, model.encode([t for _, t in judged]), strict=True)],
         qrels=judgements,
         metrics=metrics,
@@ -169,6 +179,8 @@ def sweep(
         collection=called,
         topics=Path(topics).stem if Path(topics).exists() else str(topics),
         model=Path(name).name,
+        model_hash=model.identity.fingerprint,
+        training_log=training_log(name, output),
         threads=inputs["threads"],
     )
     indexes = SweepIndexes(store, output / "indexes", engine)
@@ -178,8 +190,9 @@ def sweep(
 
 @dataclass(frozen=True)
 class _Task:
-    """What every setting is measured on: encoded queries by id, judgements, metrics, hits, names, number of threads."""
+    """What every setting is measured on: queries by id, encoded too, judgements, metrics, hits, names, threads."""
 
+    texts: Mapping[str, str]
     queries: Sequence[tuple[str, EncodedQuery]]
     qrels: Qrels
     metrics: Sequence[str]
@@ -187,6 +200,8 @@ class _Task:
     collection: str
     topics: str
     model: str
+    model_hash: str
+    training_log: str | None
     threads: int
 
 
@@ -196,23 +211,18 @@ def _finished(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path
     if path.exists():
         logger.info("%s: done before", setting.name)
         return read_result(path)
-    result = _measure(setting, indexes, task)
+    result = _measure(setting, indexes, task, output)
     result.write(path)
     logger.info("%s: %s", setting.name, ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()))
     return result
 
 
-def _measure(setting: Setting, indexes: SweepIndexes, task: _Task) -> ConditionResult:
-    """Search every query on its own, with every hit proved; the record of it."""
+def _measure(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path) -> ConditionResult:
+    """Search every query on its own, with every hit proved, and write what was found; the record of it."""
     queries = [(qid, indexes.query(query, setting)) for qid, query in task.queries]
     with indexes.open(setting) as searchable:
-        ranker = searchable.engines.ranker(setting.mode)
-
-        def search(batch: Sequence[EncodedQuery], hits: int) -> Iterable[list[Hit]]:
-            return map(searchable.engines.hits, ranker.search(batch, hits, threads=task.threads))
-
         found = measure_search(
-            search,
+            search_with(searchable.engines, setting.mode, task.threads, indexes.store.terms),
             queries,
             task.qrels,
             metrics=task.metrics,
@@ -223,6 +233,7 @@ def _measure(setting: Setting, indexes: SweepIndexes, task: _Task) -> ConditionR
         )
     median, slow = (1000 * float(value) for value in np.percentile(found.seconds, (50, 95)))
     seconds = float(np.mean(found.seconds))
+    write_queries(output / (setting.name + QUERIES_SUFFIX), found.queries(task.texts))
     return ConditionResult(
         condition=f"{task.collection}.{setting.name}",
         collection=task.collection,
@@ -237,6 +248,9 @@ def _measure(setting: Setting, indexes: SweepIndexes, task: _Task) -> ConditionR
         query_terms=setting.query_terms or None,
         index=IndexStatistics(len(indexes.store), searchable.bytes),
         latency=Latency(1000 * seconds, slow, 1 / seconds, median),
+        provenance=provenance(task.model_hash),
+        training_log=task.training_log,
+        queries=setting.name + QUERIES_SUFFIX,
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from pyserini_dupmae.evaluation.results import FoundDocument
 
 
 @dataclass(frozen=True)
 class Cell:
-    """``text``, a smaller ``note`` below it, and whether it is the best of its column (or row)."""
+    """``text``, what its column is sorted by (default: the text), and whether it is the best of its column or row."""
 
-    text: str
-    note: str = ""
+    text: str = ""
+    value: float | None = None
     best: bool = False
 
 
@@ -33,66 +37,54 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """``kind`` is a mode of `ConditionResult` or "published", and gives the colour."""
+class Chart:
+    """A drawing by ``language``, ``"vega-lite"`` or ``"vega"``, as wide as the page."""
 
-    label: str
+    caption: str
+    spec: dict[str, Any]
+    language: str = "vega-lite"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a system found for a query, and its ``value`` there; ``most`` is the largest score, for bars."""
+
+    system: str
     value: float
-    kind: str
+    hits: Sequence[FoundDocument]
 
     @property
-    def text(self) -> str:
-        """The value as the chart writes it."""
-        return published_score(self.value) if self.kind == "published" else score(self.value)
+    def most(self) -> float:
+        return max((abs(part) for hit in self.hits for part in (hit.score, hit.dense or 0.0)), default=0.0) or 1.0
 
 
 @dataclass(frozen=True)
-class Bars:
-    """Horizontal bars from 0, in the order given."""
+class Query:
+    """A query with the rankings of several systems; ``difference`` is why it is shown."""
+
+    text: str
+    qid: str
+    difference: float
+    rankings: list[Ranking]
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Queries to unfold."""
 
     caption: str
-    bars: list[Bar]
+    queries: list[Query]
 
 
 @dataclass(frozen=True)
-class Point:
-    """``label`` is shown beside the point when it is not empty."""
-
-    x: float
-    y: float
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class Series:
-    """Points joined in their order; ``kind`` gives the colour as `Bar.kind` does, "" one of its own."""
-
-    label: str
-    points: list[Point]
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class LineChart:
-    """Series over common axes. ``log_x`` needs every x above 0."""
+class Commands:
+    """Commands to paste."""
 
     caption: str
-    x_label: str
-    y_label: str
-    series: list[Series]
-    log_x: bool = False
+    commands: list[str]
 
 
-@dataclass(frozen=True)
-class Deltas:
-    """Per-query differences, drawn from the largest gain to the largest loss."""
-
-    caption: str
-    y_label: str
-    values: list[float]
-
-
-Block = Table | Bars | LineChart | Deltas
+Block = Table | Chart | Queries | Commands
 
 
 @dataclass(frozen=True)
@@ -104,15 +96,27 @@ class Section:
     blocks: list[Block]
 
 
-def score(value: float) -> str:
-    """A measured value as tables print it."""
-    return f"{value:.4f}"
+def number(value: float | None, form: str = ".4f", best: bool = False) -> Cell:
+    """A cell with a number, empty for None.
+
+    >>> number(1234.5, ",.1f").text, number(None).text
+    ('1,234.5', '')
+    """
+    return Cell() if value is None else Cell(format(value, form), value, best)
 
 
-def published_score(value: float) -> str:
+def published_score(value: float | None, best: bool = False) -> Cell:
     """A published value with the digits that it has, three or four.
 
-    >>> published_score(0.33), published_score(0.4102)
+    >>> published_score(0.33).text, published_score(0.4102).text
     ('0.330', '0.4102')
     """
-    return f"{value:.3f}" if round(value, 3) == value else f"{value:.4f}"
+    return number(value, ".3f" if value is not None and round(value, 3) == value else ".4f", best)
+
+
+def table(caption: str, columns: dict[str, list[Cell]], published: Sequence[bool] = ()) -> Table:
+    """A table of ``columns``, without those that are empty; ``published`` says so of each row."""
+    shown = {name: cells for name, cells in columns.items() if any(cell.text for cell in cells)}
+    rows = [list(cells) for cells in zip(*shown.values(), strict=True)]
+    flags = published or [False] * len(rows)
+    return Table(caption, list(shown), [Row(cells, flag) for cells, flag in zip(rows, flags, strict=True)])

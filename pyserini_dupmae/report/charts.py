@@ -1,148 +1,344 @@
-"""Charts as inline SVG: lines over two axes, and sorted differences. Colours and dashes come from the page's style."""
+"""Charts as Vega-Lite and Vega specifications. Colours are variables of the page's style, so they follow its theme."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from html import escape
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pyserini_dupmae.report.blocks import Deltas, LineChart, Series
+from pyserini_dupmae.report.blocks import Chart
 
-WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 48, 350, 12, 190
-COLOURS, DASHES = 8, 4
-POINT_LIMIT = 40
-LABEL_WIDTH, LABEL_HEIGHT = 30, 11
-TICKS = 5
-Scale = Callable[[float], float]
-
-
-def line_chart(chart: LineChart) -> str:
-    """The series as lines, with a dot a point where there are few, and the points' labels."""
-    points = [point for series in chart.series for point in series.points]
-    x_ticks, to_x = (logarithmic if chart.log_x else linear)([point.x for point in points], LEFT, RIGHT)
-    y_ticks, to_y = linear([point.y for point in points], BOTTOM, TOP)
-    parts = [_horizontal(y_ticks, to_y), _vertical(x_ticks, to_x), _titles(chart.x_label, chart.y_label)]
-    labels = []
-    for number, series in enumerate(chart.series):
-        placed = [(to_x(point.x), to_y(point.y)) for point in series.points]
-        parts.append(_line(line_style(number, series), series, placed))
-        for point, (x, y) in zip(series.points, placed, strict=True):
-            lowered = point is series.points[0]  # below its point, where the line does not go
-            labels.append((point.label, x, y + 13 if lowered else max(y - 7, 9)))
-    return _svg(chart.caption, [*parts, *_point_labels(labels)])
-
-
-def delta_chart(chart: Deltas) -> str:
-    """The falling differences as areas above and below zero, a step a query (a pixel, when there are more queries)."""
-    columns = RIGHT - LEFT
-    count = min(len(chart.values), columns)
-    chosen = [chart.values[number * len(chart.values) // count] for number in range(count)]
-    y_ticks, to_y = linear([*chart.values, 0.0], BOTTOM, TOP)
-    zero, step = to_y(0.0), columns / count
-    parts = [_horizontal(y_ticks, to_y), _titles(f"{len(chart.values)} queries", chart.y_label)]
-    for style, sign in (("gain", 1), ("loss", -1)):
-        shown = [number for number, value in enumerate(chosen) if sign * value > 0]
-        if shown:
-            steps = "".join(f"V{to_y(chosen[number]):.1f}h{step:.3f}" for number in shown)
-            parts.append(f'<path class="{style}" d="M{LEFT + shown[0] * step:.1f} {zero:.1f}{steps}V{zero:.1f}z"/>')
-    parts.append(f'<line class="axis" x1="{LEFT}" x2="{RIGHT}" y1="{zero:.1f}" y2="{zero:.1f}"/>')
-    return _svg(chart.caption, parts)
+COLOURS = {kind: f"var(--{kind})" for kind in ("bm25", "other", "dense", "sparse", "hybrid", "published")}
+LINES = [f"var(--s{number})" for number in range(8)]
+TEXT = {"font": "system-ui, sans-serif", "fontSize": 13, "fill": "var(--ink)"}
+LOG_RATIO = 20.0
+POINT_LIMIT, QUERY_LIMIT = 400, 600
+_AXIS = {
+    "labelFontSize": 13,
+    "titleFontSize": 13,
+    "titleFontWeight": "normal",
+    "labelColor": "var(--ink)",
+    "titleColor": "var(--ink)",
+    "gridColor": "var(--rule)",
+    "domainColor": "var(--soft)",
+    "tickColor": "var(--soft)",
+    "labelFont": TEXT["font"],
+    "titleFont": TEXT["font"],
+}
+CONFIG = {
+    "background": None,
+    "font": TEXT["font"],
+    "axis": _AXIS,
+    "legend": {"labelFontSize": 13, "labelColor": "var(--ink)", "labelLimit": 300, "title": None, "orient": "top"},
+    "view": {"stroke": None},
+}
+NARROW = "containerSize()[0] < 600"
+TICKS = {"expr": f"{NARROW} ? 4 : 10"}
 
 
-def line_style(number: int, series: Series) -> str:
-    """The classes of a chart's line: its colour, and dashes that tell lines apart on grey paper too."""
-    return f"{series.kind or f's{number % COLOURS}'} d{number % DASHES}"
+@dataclass(frozen=True)
+class Score:
+    """A system's value, with its confidence interval if it has one; ``kind`` is a mode or "published"."""
+
+    system: str
+    value: float
+    kind: str
+    text: str
+    low: float | None = None
+    high: float | None = None
 
 
-def _horizontal(marks: Iterable[float], to_y: Scale) -> str:
-    return "".join(
-        f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{to_y(tick):.1f}" y2="{to_y(tick):.1f}"/>'
-        f'<text x="{LEFT - 5}" y="{to_y(tick) + 3.5:.1f}" text-anchor="end">{short(tick)}</text>'
-        for tick in marks
-    )
+@dataclass(frozen=True)
+class Point:
+    """A setting of a system: what it costs (``x``) and brings (``y``); ``label`` stands beside it if there is room."""
+
+    x: float
+    y: float
+    kind: str
+    label: str
+    system: str
 
 
-def _vertical(marks: Iterable[float], to_x: Scale) -> str:
-    return "".join(
-        f'<line class="grid" x1="{to_x(tick):.1f}" x2="{to_x(tick):.1f}" y1="{TOP}" y2="{BOTTOM}"/>'
-        f'<text x="{to_x(tick):.1f}" y="{BOTTOM + 14}" text-anchor="middle">{short(tick)}</text>'
-        for tick in marks
-    )
+def score_chart(caption: str, metric: str, scores: Sequence[Score], most: float) -> Chart:
+    """A dot for each system on an axis from 0 to ``most``, with its interval as a line."""
+    rows = [
+        {"system": s.system, "value": s.value, "text": s.text, "colour": COLOURS[s.kind], "low": s.low, "high": s.high}
+        for s in scores
+    ]
+    shown = {
+        "field": "value",
+        "type": "quantitative",
+        "title": metric,
+        "scale": {"domain": [0, most]},
+        "axis": {"tickCount": TICKS},
+    }
+    colour = {"field": "colour", "type": "nominal", "scale": None}
+    limit = {"expr": "max(130, containerSize()[0] * 0.3)"}
+    tooltip = [
+        {"field": name, "type": kind, "title": title, **form}
+        for name, kind, title, form in (
+            ("system", "nominal", "system", {}),
+            ("text", "nominal", metric, {}),
+            ("low", "quantitative", "95 % from", {"format": ".4f"}),
+            ("high", "quantitative", "to", {"format": ".4f"}),
+        )
+    ]
+    spec = {
+        "width": "container",
+        "height": {"step": 34},
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": rows},
+        "encoding": {
+            "y": {
+                "field": "system",
+                "type": "nominal",
+                "sort": None,
+                "title": None,
+                "axis": {"labelLimit": limit, "grid": True, "ticks": False, "domain": False},
+            },
+            "color": colour,
+            "tooltip": tooltip,
+        },
+        "layer": [
+            {
+                "transform": [{"filter": "isValid(datum.low)"}],
+                "mark": {"type": "rule", "strokeWidth": 2.5},
+                "encoding": {"x": {**shown, "field": "low"}, "x2": {"field": "high"}},
+            },
+            {"mark": {"type": "point", "filled": True, "size": 90, "opacity": 1}, "encoding": {"x": shown}},
+            {
+                "mark": {"type": "text", "dy": -11, "fontSize": 12},
+                "encoding": {"x": shown, "text": {"field": "text"}, "color": {"value": "var(--ink)"}},
+            },
+        ],
+    }
+    return Chart(caption, {**spec, "config": CONFIG})
 
 
-def _titles(x_label: str, y_label: str) -> str:
-    across, down = (LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2
-    return (
-        f'<text class="title" x="{across}" y="{HEIGHT - 8}">{escape(x_label)}</text>'
-        f'<text class="title" transform="translate(10 {down}) rotate(-90)">{escape(y_label)}</text>'
-    )
+def difference_chart(caption: str, metric: str, queries: Sequence[tuple[str, float]], most: float) -> Chart:
+    """The differences of ``queries`` (what a reader sees of one, its difference), from the largest to the smallest."""
+    ordered = sorted(queries, key=lambda query: -query[1])
+    count = min(len(ordered), QUERY_LIMIT)
+    places = [number * len(ordered) // count for number in range(count)]
+    ends = [*places[1:], len(ordered)]
+    rows = [
+        {"from": place, "to": end, "difference": ordered[place][1], "query": ordered[place][0]}
+        for place, end in zip(places, ends, strict=True)
+    ]
+    better = {"test": "datum.difference > 0", "value": "var(--gain)"}
+    spec = {
+        "width": "container",
+        "height": 150,
+        "data": {"values": rows},
+        "mark": {"type": "bar", "strokeWidth": 0.6},
+        "encoding": {
+            "x": {
+                "field": "from",
+                "type": "quantitative",
+                "title": f"{len(ordered)} queries, by what they gain",
+                "scale": {"domain": [0, len(ordered)], "nice": False},
+                "axis": {"grid": False, "tickMinStep": 1, "tickCount": TICKS},
+            },
+            "x2": {"field": "to"},
+            "y": {
+                "field": "difference",
+                "type": "quantitative",
+                "title": f"difference in {metric}",
+                "scale": {"domain": [-most, most]},
+            },
+            "y2": {"datum": 0},
+            "color": {"condition": better, "value": "var(--loss)"},
+            "stroke": {"condition": better, "value": "var(--loss)"},
+            "tooltip": [
+                {"field": "query", "type": "nominal"},
+                {"field": "difference", "type": "quantitative", "format": "+.4f"},
+            ],
+        },
+    }
+    return Chart(caption, {**spec, "config": CONFIG})
 
 
-def _line(style: str, series: Series, placed: list[tuple[float, float]]) -> str:
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-    parts = [f'<polyline class="line {style}" points="{joined}"/>']
-    if len(placed) <= POINT_LIMIT:
-        for point, (x, y) in zip(series.points, placed, strict=True):
-            title = f"<title>{escape(f'{series.label} {point.label}: {point.x:g}, {point.y:g}')}</title>"
-            parts.append(f'<circle class="dot {style}" cx="{x:.1f}" cy="{y:.1f}" r="3">{title}</circle>')
-    return "".join(parts)
+def tradeoff_chart(caption: str, x_label: str, metric: str, points: Sequence[Point], kinds: dict[str, str]) -> Chart:
+    """Points over what they cost, with the line of those that nothing beats in both; labels do not cover each other.
 
-
-def _point_labels(labels: Iterable[tuple[str, float, float]]) -> Iterable[str]:
-    """Each text at its place, unless it would cover one that stands already."""
-    drawn: list[tuple[float, float]] = []
-    for label, x, y in labels:
-        if label and all(
-            abs(x - other_x) > LABEL_WIDTH or abs(y - other_y) > LABEL_HEIGHT for other_x, other_y in drawn
-        ):
-            anchor = "end" if x > RIGHT - LABEL_WIDTH / 2 else "middle"
-            yield f'<text class="mark" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
-            drawn.append((x, y))
-
-
-def _svg(caption: str, parts: Iterable[str]) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(caption)}">{"".join(parts)}</svg>'
-
-
-def linear(values: Sequence[float], start: float, end: float) -> tuple[list[float], Scale]:
-    """Ticks that span ``values``, and the map from a value to pixels between ``start`` and ``end``."""
-    return _mapped(ticks(min(values), max(values)), float, start, end)
-
-
-def logarithmic(values: Sequence[float], start: float, end: float) -> tuple[list[float], Scale]:
-    """The same for values above 0 on a logarithmic scale, with ticks at 1, 2 and 5 times powers of ten."""
-    marks = [factor * 10.0**power for power in range(-9, 16) for factor in (1, 2, 5)]
-    below = max(mark for mark in marks if mark <= min(values))
-    above = min(mark for mark in marks if mark >= max(values))
-    shown = [mark for mark in marks if below <= mark <= above]
-    if len(shown) > 2 * TICKS:
-        shown = [mark for mark in shown if mark in (below, above) or math.log10(mark).is_integer()]
-    return _mapped(shown, math.log, start, end)
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from at most ``low`` to at least ``high``.
-
-    >>> ticks(0.31, 0.47)
-    [0.3, 0.35, 0.4, 0.45, 0.5]
+    ``kinds`` has the names of the points' kinds, for the legend.
     """
-    span = (high - low) or abs(high) or 1.0
-    magnitude = 10.0 ** math.floor(math.log10(span / TICKS))
-    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude * TICKS >= span * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, max(last, first + 1) + 1)]
+    best = frontier(points)
+    rows = [
+        {
+            "x": point.x,
+            "y": point.y,
+            "kind": kinds[point.kind],
+            "label": point.label,
+            "system": point.system,
+            "first": int(point in best),
+        }
+        for point in points
+    ]
+    low, high = min(point.x for point in points), max(point.x for point in points)
+    ticks = "datum.value >= 1000 ? format(datum.value, '.2~s') : format(datum.value, '.3~g')"
+    log = high > LOG_RATIO * low
+    x_scale = (
+        {"type": "log", "nice": False, "domain": [low / 1.3, high * 1.3]} if log else {"zero": False, "nice": True}
+    )
+    at = {"x": {"scale": "x", "field": "x"}, "y": {"scale": "y", "field": "y"}}
+    axis = {"grid": True, "titlePadding": 8}
+    spec = {
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "height": 340,
+        "padding": 5,
+        "signals": [
+            {
+                "name": "width",
+                "init": "isFinite(containerSize()[0]) ? containerSize()[0] : 600",
+                "on": [
+                    {"events": "window:resize", "update": "isFinite(containerSize()[0]) ? containerSize()[0] : 600"}
+                ],
+            }
+        ],
+        "data": [
+            {"name": "points", "values": rows},
+            {
+                "name": "frontier",
+                "source": "points",
+                "transform": [{"type": "filter", "expr": "datum.first"}, {"type": "collect", "sort": {"field": "x"}}],
+            },
+        ],
+        "scales": [
+            {
+                "name": "x",
+                "domain": {"data": "points", "field": "x"},
+                "range": "width",
+                **x_scale,
+            },
+            {
+                "name": "y",
+                "domain": {"data": "points", "field": "y"},
+                "range": "height",
+                "zero": False,
+                "nice": True,
+                "padding": 16,
+            },
+            {"name": "colour", "type": "ordinal", "domain": list(kinds.values()), "range": [COLOURS[k] for k in kinds]},
+        ],
+        "axes": [
+            {
+                "scale": "x",
+                "orient": "bottom",
+                "title": x_label + (", logarithmic" if log else ""),
+                "tickCount": {"signal": TICKS["expr"]},
+                "labelOverlap": True,
+                "encode": {"labels": {"update": {"text": {"signal": ticks}}}},
+                **axis,
+            },
+            {"scale": "y", "orient": "left", "title": metric, "tickCount": 6, **axis},
+        ],
+        "legends": [{"fill": "colour", "orient": "top", "columns": {"signal": f"{NARROW} ? 2 : 5"}, "symbolSize": 90}],
+        "marks": [
+            {
+                "type": "line",
+                "name": "line",
+                "from": {"data": "frontier"},
+                "encode": {
+                    "update": {
+                        **at,
+                        "stroke": {"value": "var(--soft)"},
+                        "strokeWidth": {"value": 1.5},
+                        "strokeDash": {"value": [5, 4]},
+                    }
+                },
+            },
+            {
+                "type": "symbol",
+                "name": "dots",
+                "from": {"data": "points"},
+                "encode": {
+                    "update": {
+                        **at,
+                        "fill": {"scale": "colour", "field": "kind"},
+                        "size": {"signal": "datum.first ? 110 : 60"},
+                        "tooltip": {
+                            "signal": "{system: datum.system, setting: datum.label, "
+                            f"{json.dumps(metric)}: format(datum.y, '.4f'), '{x_label}': format(datum.x, ',.2f')}}"
+                        },
+                    }
+                },
+            },
+            {
+                "type": "text",
+                "from": {"data": "dots"},
+                "encode": {
+                    "update": {
+                        "text": {"field": "datum.label"},
+                        "fill": {"value": "var(--ink)"},
+                        "fontSize": {"value": 12},
+                        "font": {"value": TEXT["font"]},
+                    }
+                },
+                "transform": [
+                    {
+                        "type": "label",
+                        "size": {"signal": "[max(width, 1), height]"},
+                        "sort": {"field": "datum.first", "order": "descending"},
+                        "anchor": [
+                            "right",
+                            "left",
+                            "top",
+                            "bottom",
+                            "top-right",
+                            "bottom-right",
+                            "top-left",
+                            "bottom-left",
+                        ],
+                        "offset": [5],
+                        "avoidMarks": ["line"],
+                    }
+                ],
+            },
+        ],
+    }
+    return Chart(caption, {**spec, "config": CONFIG}, "vega")
 
 
-def short(value: float) -> str:
-    """A tick's text: 20000 is 20k.
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats or equals in both, by rising cost: each costs more and brings more than the last.
 
-    >>> short(0.25), short(20000)
-    ('0.25', '20k')
+    >>> cheap, bad, dear = (Point(x, y, "", "", "") for x, y in ((1, 0.3), (2, 0.2), (3, 0.4)))
+    >>> frontier([dear, bad, cheap]) == [cheap, dear]
+    True
     """
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+    found: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.x, -point.y)):
+        if not found or point.y > found[-1].y:
+            found.append(point)
+    return found
 
 
-def _mapped(shown: list[float], scale: Scale, start: float, end: float) -> tuple[list[float], Scale]:
-    low, high = scale(shown[0]), scale(shown[-1])
-    return shown, lambda value: start + (scale(value) - low) / (high - low) * (end - start)
+def curve_chart(caption: str, y_label: str, curves: dict[str, list[tuple[float, float]]]) -> Chart:
+    """Curves by name over a training's steps, each thinned to a few hundred points; the last point stays."""
+    rows = []
+    for name, points in curves.items():
+        stride = -(-len(points) // POINT_LIMIT)
+        rows += [{"curve": name, "step": x, "value": y} for x, y in [*points[:-1:stride], points[-1]]]
+    spec = {
+        "width": "container",
+        "height": 300,
+        "data": {"values": rows},
+        "mark": {"type": "line", "strokeWidth": 2, "point": len(rows) <= 20 * len(curves), "tooltip": True},
+        "encoding": {
+            "x": {
+                "field": "step",
+                "type": "quantitative",
+                "axis": {"tickMinStep": 1, "tickCount": TICKS, "format": ",d"},
+            },
+            "y": {"field": "value", "type": "quantitative", "title": y_label, "scale": {"zero": False}},
+            "color": {
+                "field": "curve",
+                "type": "nominal",
+                "sort": None,
+                "scale": {"domain": list(curves), "range": LINES},
+                "legend": {"columns": {"expr": f"{NARROW} ? 2 : 5"}} if len(curves) > 1 else None,
+            },
+        },
+    }
+    return Chart(caption, {**spec, "config": CONFIG})

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pyserini_dupmae.evaluation.results import ConditionResult
+from pyserini_dupmae.evaluation.results import MODE_NAMES, ConditionResult
+from pyserini_dupmae.report.blocks import Cell
 
-MODE_NAMES = {"bm25": "BM25", "dense": "[CLS]", "sparse": "OT", "hybrid": "Eq. 12"}
-"""In the order in which systems are shown."""
-
-SETTINGS = {"top_k": "k {}", "cls_dim": "d' {}", "bits": "{} bits", "query_terms": "{} query terms"}
-WITHOUT = {"bits": "exact weights", "query_terms": "all query terms"}
-"""What a setting means that a record does not have."""
+SETTINGS = {"cls_dim": "d'", "top_k": "k", "bits": "bits", "query_terms": "query terms"}
+WITHOUT = {"bits": "exact", "query_terms": "all"}
+"""What it means that a bag of words has no value of a setting."""
 
 
 class Systems:
     """Results sorted for display: by place (a collection with a topic set), as first met, means last,
     then by mode and model."""
 
-    def __init__(self, results: Sequence[ConditionResult]):
-        order = list(MODE_NAMES)
+    def __init__(self, results: Sequence[ConditionResult], folder: str = "."):
         means_last = sorted(results, key=lambda result: bool(result.mean_of))
         places = list(dict.fromkeys(map(place, means_last)))
-        self.results = sorted(results, key=lambda r: (places.index(place(r)), order.index(r.mode), r.model, _size(r)))
-        self.places = places
-        self._one_model = len({result.model for result in results if result.mode != "bm25"}) == 1
+        self.results = sorted(results, key=lambda r: (places.index(place(r)), ORDER.index(r.mode), r.model, _size(r)))
+        self.places, self.folder = places, folder
+        self._one_model = len({result.model for result in results if result.mode not in ("bm25", "other")}) == 1
 
     def label(self, result: ConditionResult) -> str:
         """The system's name: its mode, and its model where there are several."""
+        if result.mode == "other":
+            return result.model or result.condition
         name = MODE_NAMES[result.mode]
         return name if self._one_model or result.mode == "bm25" else f"{result.model}, {name}"
 
@@ -41,9 +40,19 @@ class Systems:
 
     def labels(self) -> list[str]:
         """Every system's name, in the order of `MODE_NAMES`."""
-        order = list(MODE_NAMES)
-        ordered = sorted(self.results, key=lambda result: (order.index(result.mode), result.model))
+        ordered = sorted(self.results, key=lambda result: (ORDER.index(result.mode), result.model))
         return list(dict.fromkeys(map(self.label, ordered)))
+
+    def names(self, results: Iterable[ConditionResult]) -> dict[str, list[Cell]]:
+        """The first columns of a table with a row for each result: the system, and each setting that it has."""
+        rows = list(results)
+        columns = {"system": [Cell(self.label(result)) for result in rows]}
+        for name, title in SETTINGS.items():
+            columns[title] = [Cell(setting(result, name), getattr(result, name)) for result in rows]
+        return columns
+
+
+ORDER = list(MODE_NAMES)
 
 
 def place(result: ConditionResult) -> str:
@@ -51,15 +60,12 @@ def place(result: ConditionResult) -> str:
     return f"{result.collection} {result.topics}".strip()
 
 
-def settings(result: ConditionResult) -> str:
-    """The settings that the result has: "k 260, d' 384, 8 bits"."""
-    return ", ".join(setting(result, name) for name in SETTINGS if getattr(result, name) is not None)
-
-
 def setting(result: ConditionResult, name: str) -> str:
-    """One of `SETTINGS` in words: "k 260", "exact weights"."""
+    """The value of one of `SETTINGS`, "" where the result has none."""
     value = getattr(result, name)
-    return SETTINGS[name].format(value) if value is not None else WITHOUT.get(name, "")
+    if value is None and result.mode in ("sparse", "hybrid") and result.top_k is not None:
+        return WITHOUT.get(name, "")
+    return "" if value is None else str(value)
 
 
 def metrics_of(results: Iterable[ConditionResult]) -> list[str]:

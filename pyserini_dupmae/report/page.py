@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
+from typing import Any
 
 from pyserini_dupmae import __version__
 from pyserini_dupmae.evaluation.results import read_results
+<<<<<<< HEAD
 from pyserini_dupmae.evaluation.tables import Markdown, markdown_table, markdown_text
 from pyserini_dupmae.report import per_query, scores, tradeoff, training
 from pyserini_dupmae.report.blocks import Block, Cell, Section, Table
 from pyserini_dupmae.report.charts import delta_chart, line_chart, line_style
+=======
+from pyserini_dupmae.evaluation.tables import markdown_table
+from pyserini_dupmae.report import origin, per_query, scores, tradeoff, training
+from pyserini_dupmae.report.blocks import Cell, Commands, Section, Table
+>>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
 from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.files import atomic_open
+from pyserini_dupmae.util.lazy import require
 
 SECTIONS = (
     scores.overview,
-    scores.bars,
+    scores.charts,
     scores.by_collection,
     per_query.section,
     tradeoff.section,
     scores.costs,
     training.section,
+    origin.section,
 )
 TITLE = "DupMAE: results"
+INSTALL = '"pyserini_dupmae[report]"'
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ def report(results: str | os.PathLike, *, output: str | os.PathLike, title: str 
     '# Tides'
     """
     found = read_results(results)
-    systems = Systems(found)
+    systems = Systems(found, os.fspath(results))
     sections = [section for make in SECTIONS if (section := make(systems))]
     footer = f"{len(found)} results; made by pyserini_dupmae {__version__}."
     made = Report(Path(output, "report.html"), Path(output, "report.md"), len(found))
@@ -79,37 +90,49 @@ def report(results: str | os.PathLike, *, output: str | os.PathLike, title: str 
 
 
 def html(title: str, sections: Sequence[Section], footer: str) -> str:
-    """The page, from ``page.html.jinja``."""
-    templates = Environment(
-        loader=PackageLoader(__package__, ""), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    """The page, from ``page.html.jinja``, with all that draws its charts."""
+    jinja2 = require("jinja2", "writing a report", INSTALL)
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, ""), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    templates.filters.update(
-        kind=lambda block: type(block).__name__,
-        layouts=_layouts,
-        line_chart=lambda chart: Markup(line_chart(chart)),
-        delta_chart=lambda chart: Markup(delta_chart(chart)),
-        line_style=lambda series, number: line_style(number, series),
-    )
+    templates.filters.update(kind=lambda block: type(block).__name__, json=_embedded)
+    scripts = [_vega(), files(__package__).joinpath("page.js").read_text(encoding="utf-8")]
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     page = templates.get_template("page.html.jinja")
-    return page.render(title=title, sections=sections, footer=footer) + "\n"
+    return page.render(title=title, sections=sections, footer=footer, scripts=scripts, hashes=hashes) + "\n"
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, which leaves ``vegaEmbed``."""
+    bundle = require("vl_convert", "drawing the charts of a report", INSTALL).javascript_bundle()
+    return f"(() => {{{bundle}}})();"
+
+
+def _embedded(value: Any) -> str:
+    """``value`` as JSON that can stand in a script element."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def markdown(title: str, sections: Sequence[Section], footer: str) -> str:
     """The same sections and tables. Charts are left to the page, and sections that have charts alone are left out."""
     parts = [f"# {markdown_text(title)}"]
     for section in sections:
+<<<<<<< HEAD
         tables = [block for block in section.blocks if isinstance(block, Table)]
         if tables:
             parts += [f"## {markdown_text(section.title)}", markdown_text(section.text)]
         for table in tables:
             parts += [f"### {markdown_text(table.caption)}", _table(table)]
+=======
+        written = [block for block in section.blocks if isinstance(block, Table | Commands)]
+        if written:
+            parts += [f"## {section.title}", section.text]
+        for block in written:
+            text = _table(block) if isinstance(block, Table) else "```shell\n" + "\n".join(block.commands) + "\n```"
+            parts += [f"### {block.caption}", text]
+>>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
     return "\n\n".join([*parts, footer]) + "\n"
-
-
-def _layouts(blocks: Iterable[Block]) -> Iterator[tuple[str, list[Block]]]:
-    """Neighbouring tables together, and neighbouring charts."""
-    for is_table, group in groupby(blocks, key=lambda block: isinstance(block, Table)):
-        yield "tables" if is_table else "charts", list(group)
 
 
 def _table(table: Table) -> str:
@@ -122,6 +145,7 @@ def _table(table: Table) -> str:
 
 
 def _cell(cell: Cell, published: bool) -> str:
+<<<<<<< HEAD
     text = f"**{markdown_text(cell.text)}**" if cell.best else _styled(cell.text, published)
     return Markdown(f"{text} ({markdown_text(cell.note)})" if cell.note else text)
 
@@ -129,3 +153,10 @@ def _cell(cell: Cell, published: bool) -> str:
 def _styled(text: str, published: bool) -> Markdown:
     shown = markdown_text(text)
     return Markdown(f"*{shown}*") if published and text != "–" else shown
+=======
+    return f"**{cell.text}**" if cell.best else _styled(cell.text, published)
+
+
+def _styled(text: str, published: bool) -> str:
+    return f"*{text}*" if published and text else text
+>>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)

@@ -1,32 +1,40 @@
-"""Eq. 12 against [CLS] alone, ordinary tokens alone and BM25, query by query."""
+"""Eq. 12 against each part alone, BM25 and other models: query by query, with what each found and why."""
 
 from __future__ import annotations
 
-from pyserini_dupmae.evaluation.comparison import compare
-from pyserini_dupmae.evaluation.results import ConditionResult
-from pyserini_dupmae.report.blocks import Block, Cell, Deltas, Row, Section, Table
+from pathlib import Path
+
+from pyserini_dupmae.evaluation.comparison import Comparison, compare
+from pyserini_dupmae.evaluation.results import ConditionResult, QueryRecord, read_queries
+from pyserini_dupmae.report.blocks import Block, Cell, Queries, Query, Ranking, Section, Table, number, table
+from pyserini_dupmae.report.charts import difference_chart
 from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.errors import UserError
 
-HEADER = ["Eq. 12 against", "metric", "difference", "wins", "ties", "losses", "p", "p (Holm)"]
+UNFOLDED = 8
+"""So many of the largest gains and losses against each opponent can be unfolded."""
 
 
 def section(systems: Systems) -> Section | None:
-    """For each collection and model with values by query: a table of wins and losses, and a chart for each opponent."""
+    """For each collection and model with values by query: wins and losses, charts of them, and queries to unfold."""
     blocks: list[Block] = []
     for where in systems.places:
         results = [result for result in systems.full(where) if result.per_query]
         for hybrid in results:
-            opponents = [r for r in results if r.mode != "hybrid" and (r.mode == "bm25" or r.model == hybrid.model)]
+            others = [
+                r for r in results if r.mode != "hybrid" and (r.mode in ("bm25", "other") or r.model == hybrid.model)
+            ]
             metric = next(iter(hybrid.per_query))
-            opponents = [opponent for opponent in opponents if metric in opponent.per_query]
+            opponents = [other for other in others if metric in other.per_query]
             if hybrid.mode == "hybrid" and opponents:
                 blocks += _against(systems, where, hybrid, opponents, metric)
     if not blocks:
         return None
     text = (
         "Differences query by query, the largest gain of Eq. 12 on the left, its largest loss on the right. p is of a "
-        "two-sided paired randomisation test, corrected by Holm's method over the opponents of a table."
+        "two-sided paired randomisation test, corrected by Holm's method over the opponents of a table. Below are the "
+        "queries with the largest differences: unfold one to see what each system found, the parts of its scores and "
+        "the words that carry them. Documents that are judged relevant have a mark."
     )
     return Section("Wins and losses", text, blocks)
 
@@ -35,18 +43,73 @@ def _against(
     systems: Systems, where: str, hybrid: ConditionResult, opponents: list[ConditionResult], metric: str
 ) -> list[Block]:
     name = systems.label(hybrid)
-    values = {systems.label(result): {metric: result.per_query[metric]} for result in [hybrid, *opponents]}
+    every = {systems.label(result): result for result in [hybrid, *opponents]}
+    values = {label: {metric: result.per_query[metric]} for label, result in every.items()}
     for result in opponents:
         if result.per_query[metric].keys() != hybrid.per_query[metric].keys():
             raise UserError(
                 f"{result.condition} and {hybrid.condition} have values of {metric} for different queries of {where}; "
                 "measure both on the same judgements"
             )
-    rows, charts = [], []
-    for c in compare(values, baseline=name):  # the opponent's side; what follows is Eq. 12's
-        texts = [c.run, metric, f"{-c.difference:+.4f}", str(c.losses), str(c.ties), str(c.wins)]
-        rows.append(Row([Cell(text) for text in (*texts, f"{c.p:.4f}", f"{c.p_holm:.4f}")]))
-        deltas = [value - values[c.run][metric][qid] for qid, value in values[name][metric].items()]
+    deltas = {
+        label: {qid: value - values[label][metric][qid] for qid, value in values[name][metric].items()}
+        for label in every
+        if label != name
+    }
+    wanted = {qid: delta for of_label in deltas.values() for qid, delta in _extremes(of_label)}
+    found = {label: _records(result, set(wanted)) for label, result in every.items()}
+    texts = {qid: record.text for records in found.values() for qid, record in records.items()}
+    most = max(abs(delta) for of_label in deltas.values() for delta in of_label.values()) or 1.0
+    comparisons = compare(values, baseline=name)
+    blocks: list[Block] = [_table(where, metric, comparisons)]
+    for c in comparisons:  # the opponent's side; the page tells Eq. 12's
         caption = f"{name} against {c.run}: {c.losses} better, {c.ties} equal, {c.wins} worse"
-        charts.append(Deltas(caption, f"difference in {metric}", sorted(deltas, reverse=True)))
-    return [Table(where, HEADER, rows), *charts]
+        queries = [(texts.get(qid, qid), delta) for qid, delta in deltas[c.run].items()]
+        blocks.append(difference_chart(f"{where}: {caption}", metric, queries, most))
+    shown = [
+        Query(
+            texts[qid],
+            qid,
+            wanted[qid],
+            [
+                Ranking(label, values[label][metric][qid], records[qid].hits)
+                for label, records in found.items()
+                if qid in records
+            ],
+        )
+        for qid in sorted(wanted, key=lambda qid: (-wanted[qid], qid))
+        if qid in texts
+    ]
+    return [
+        *blocks,
+        *([Queries(f"{where}: the queries of the largest differences, by {metric}", shown)] if shown else []),
+    ]
+
+
+def _table(where: str, metric: str, comparisons: list[Comparison]) -> Table:
+    return table(
+        where,
+        {
+            "Eq. 12 against": [Cell(c.run) for c in comparisons],
+            "metric": [Cell(metric) for _ in comparisons],
+            "difference": [number(-c.difference, "+.4f") for c in comparisons],
+            "95 %": [Cell(f"{-c.high:+.3f} to {-c.low:+.3f}", -c.high) for c in comparisons],
+            "wins": [number(c.losses, "d") for c in comparisons],
+            "ties": [number(c.ties, "d") for c in comparisons],
+            "losses": [number(c.wins, "d") for c in comparisons],
+            "p": [number(c.p) for c in comparisons],
+            "p (Holm)": [number(c.p_holm) for c in comparisons],
+        },
+    )
+
+
+def _extremes(deltas: dict[str, float]) -> list[tuple[str, float]]:
+    """The queries of the largest gains and of the largest losses."""
+    ordered = sorted(((qid, delta) for qid, delta in deltas.items() if delta), key=lambda one: (one[1], one[0]))
+    return ordered if len(ordered) <= 2 * UNFOLDED else ordered[:UNFOLDED] + ordered[-UNFOLDED:]
+
+
+def _records(result: ConditionResult, wanted: set[str]) -> dict[str, QueryRecord]:
+    if result.queries is None or not Path(result.queries).is_file():
+        return {}
+    return {record.qid: record for record in read_queries(result.queries, wanted)}

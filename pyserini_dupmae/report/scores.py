@@ -2,90 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pyserini_dupmae.evaluation.comparison import interval
 from pyserini_dupmae.evaluation.results import ConditionResult
-from pyserini_dupmae.report.blocks import Bar, Bars, Cell, Row, Section, Table, published_score, score
-from pyserini_dupmae.report.labels import Systems, metrics_of, settings
+from pyserini_dupmae.report.blocks import Block, Cell, Row, Section, Table, number, published_score, table
+from pyserini_dupmae.report.charts import Score, score_chart
+from pyserini_dupmae.report.labels import Systems, metrics_of
 
 if TYPE_CHECKING:
     from pyserini_dupmae.experiments.published import Scores
 
 
 def overview(systems: Systems) -> Section | None:
-    """Collections down, systems across, for every metric that two collections share."""
-    found = [table for metric in metrics_of(systems.results) if (table := _across(systems, metric))]
+    """Collections down, systems across, for every metric; a table for the collections that share their systems."""
+    found: list[Block] = []
+    for metric in metrics_of(systems.results):
+        groups: dict[tuple[str, ...], dict[str, dict[str, float]]] = {}
+        for where in systems.places:
+            row = {systems.label(r): r.metrics[metric] for r in systems.full(where) if metric in r.metrics}
+            groups.setdefault(tuple(row), {})[where] = row
+        found += [_across(systems, metric, rows) for labels, rows in groups.items() if labels and len(rows) > 1]
     if not found:
         return None
     text = "Each system at its largest settings; the best of a row is bold. Columns in italics are published numbers."
-    return Section("Overview", text, list(found))
+    return Section("Overview", text, found)
 
 
-def bars(systems: Systems) -> Section:
-    """Bars for each collection, of its first metric; published numbers below the measured ones."""
-    groups = []
+def charts(systems: Systems) -> Section:
+    """A chart for each collection, of its first metric, all on one scale; published numbers below the measured ones."""
+    groups: dict[str, tuple[str, list[Score]]] = {}
     for where in systems.places:
         results = systems.full(where)
         metric = metrics_of(results)[0]
-        here = [Bar(systems.label(r), r.metrics[metric], r.mode) for r in results if metric in r.metrics]
+        here = [_score(systems, result, metric) for result in results if metric in result.metrics]
         others = {system: v[metric] for system, v in _published(systems, where).items() if metric in v}
-        here += [Bar(s, others[s], "published") for s in sorted(others, key=others.__getitem__, reverse=True)]
-        groups.append(Bars(f"{where}: {metric}", here))
-    return Section("By collection", "The first metric of each collection; longer is better.", list(groups))
+        for system in sorted(others, key=others.__getitem__, reverse=True):
+            here.append(Score(system, others[system], "published", published_score(others[system]).text))
+        groups[where] = metric, here
+    most = max(max(score.value, score.high or 0.0) for _, scores in groups.values() for score in scores)
+    drawn = [
+        score_chart(f"{where}: {metric}", metric, scores, most or 1.0) for where, (metric, scores) in groups.items()
+    ]
+    text = (
+        "The first metric of each collection, each system at its largest settings. Lines are 95 % confidence intervals "
+        "over queries. Grey dots are published numbers."
+    )
+    return Section("By collection", text, list(drawn))
 
 
 def by_collection(systems: Systems) -> Section:
-    """A table for each collection: conditions and published systems down, metrics across."""
+    """A table for each collection: conditions and published systems down, settings and metrics across."""
     text = (
-        "Every condition, with its settings. Below a value stand the paper's for that condition and the one expected "
-        "from an earlier run, where there are any. Rows in italics are published numbers; the best of a column is bold."
+        "Every condition with its settings and the 95 % confidence interval of each mean; the paper's values for "
+        "it, and those expected from an earlier run, where there are any. Rows in italics are published numbers; "
+        "the best of a column is bold. Click on a heading to sort."
     )
     return Section("Scores", text, [_at(systems, where) for where in systems.places])
 
 
 def costs(systems: Systems) -> Section | None:
     """A table for each collection: index statistics and latency of the conditions that have them."""
-    found = []
+    found: list[Block] = []
     for where in systems.places:
         results = [result for result in systems.at(where) if result.index or result.latency]
         if results:
-            rows = [Row([_name(systems, result), *_costs(result)]) for result in results]
-            header = ["system", "documents", "postings", "MB", "ms/query", "95 %", "queries/s"]
-            found.append(Table(where, header, rows))
-    return Section("Index and speed", "MB are 10^6 bytes on disk.", list(found)) if found else None
+            sizes, times = [result.index for result in results], [result.latency for result in results]
+            columns = {
+                **systems.names(results),
+                "documents": [number(None if one is None else one.documents, ",d") for one in sizes],
+                "postings": [number(None if one is None else one.postings, ",d") for one in sizes],
+                "MB": [number(None if one is None else one.bytes / 1e6, ",.2f") for one in sizes],
+                "ms/query": [number(None if one is None else one.mean_ms, ",.2f") for one in times],
+                "median": [number(None if one is None else one.median_ms, ",.2f") for one in times],
+                "95 %": [number(None if one is None else one.p95_ms, ",.2f") for one in times],
+                "queries/s": [number(None if one is None else one.queries_per_second, ",.1f") for one in times],
+            }
+            found.append(table(where, columns))
+    text = "MB are 10^6 bytes on disk. Times are of a search, without encoding the query; median and 95th percentile."
+    return Section("Index and speed", text, found) if found else None
 
 
-def _across(systems: Systems, metric: str) -> Table | None:
-    rows: dict[str, dict[str, float]] = {}
-    averaged = False
-    for where in systems.places:
-        results = [result for result in systems.full(where) if metric in result.metrics]
-        if results:
-            rows[where] = {systems.label(result): result.metrics[metric] for result in results}
-            averaged = averaged or any(result.mean_of for result in results)
-    if len(rows) < 2:
-        return None
-    measured = [label for label in systems.labels() if any(label in row for row in rows.values())]
+def interval_of(result: ConditionResult, metric: str) -> tuple[float, float] | None:
+    """The 95 % confidence interval of a mean, None where the values by query are not known."""
+    values = result.per_query.get(metric)
+    return interval(list(values.values())) if values and len(values) > 1 else None
+
+
+def _score(systems: Systems, result: ConditionResult, metric: str) -> Score:
+    value = result.metrics[metric]
+    return Score(systems.label(result), value, result.mode, f"{value:.4f}", *(interval_of(result, metric) or ()))
+
+
+def _across(systems: Systems, metric: str, rows: dict[str, dict[str, float]]) -> Table:
+    measured = list(next(iter(rows.values())))
     others = {where: _published(systems, where) for where in rows}
-    columns = measured + _common(others, metric, len(rows))
-    for where, row in rows.items():
-        row.update({system: values[metric] for system, values in others[where].items() if metric in values})
-    body = [Row([Cell(where), *_row(row, measured, columns)]) for where, row in rows.items()]
-    if not averaged:  # a condition that is a mean itself would count twice
-        complete = [label for label in columns if all(label in row for row in rows.values())]
-        means = {label: sum(row[label] for row in rows.values()) / len(rows) for label in complete}
-        body.append(Row([Cell("mean"), *_row(means, columns, columns)]))
-    return Table(metric, ["collection", *columns], body, frozenset(columns) - frozenset(measured))
+    shared = [s for s in next(iter(others.values())) if all(metric in of.get(s, {}) for of in others.values())]
+    everything = {where: row | {s: others[where][s][metric] for s in shared} for where, row in rows.items()}
+    body = [Row([Cell(where), *_row(row, measured)]) for where, row in everything.items()]
+    if not any(result.mean_of for result in systems.results):  # a condition that is a mean itself would count twice
+        means = {s: sum(row[s] for row in everything.values()) / len(rows) for s in [*measured, *shared]}
+        body.append(Row([Cell("mean"), *_row(means, measured)]))
+    return Table(metric, ["collection", *measured, *shared], body, frozenset(shared))
 
 
-def _row(row: dict[str, float], measured: list[str], columns: list[str]) -> list[Cell]:
-    best = max((row[column] for column in columns if column in row), default=0.0)
-    cells = []
-    for column in columns:
-        write = score if column in measured else published_score
-        cells.append(Cell(write(row[column]), best=row[column] == best) if column in row else Cell("–"))
-    return cells
+def _row(row: dict[str, float], measured: list[str]) -> list[Cell]:
+    best = max(row.values())
+    return [
+        number(value, best=value == best) if system in measured else published_score(value, best=value == best)
+        for system, value in row.items()
+    ]
 
 
 def _published(systems: Systems, where: str) -> Scores:
@@ -93,15 +119,6 @@ def _published(systems: Systems, where: str) -> Scores:
 
     first = systems.at(where)[0]
     return published(first.collection, first.topics)
-
-
-def _common(others: dict[str, Scores], metric: str, rows: int) -> list[str]:
-    """The published systems that most rows have; the rest would be columns of gaps."""
-    counts: dict[str, int] = {}
-    for scores in others.values():
-        for system, values in scores.items():
-            counts[system] = counts.get(system, 0) + (metric in values)
-    return [system for system, count in counts.items() if 2 * count > rows]
 
 
 def _at(systems: Systems, where: str) -> Table:
@@ -112,43 +129,21 @@ def _at(systems: Systems, where: str) -> Table:
         for system, values in _published(systems, where).items()
         if any(metric in values for metric in metrics)
     }
-    every = [result.metrics for result in results] + list(others.values())
-    best = {metric: max(values[metric] for values in every if metric in values) for metric in metrics}
-    rows = []
-    for result in results:
-        cells = [_cell(score, result.metrics, metric, best, _beside(result, metric)) for metric in metrics]
-        rows.append(Row([_name(systems, result), *cells]))
-    for system, values in others.items():
-        cells = [_cell(published_score, values, metric, best) for metric in metrics]
-        rows.append(Row([Cell(system), *cells], published=True))
-    return Table(where, ["system", *metrics], rows)
+    columns = systems.names(results)
+    for metric in metrics:
+        best = max([r.metrics.get(metric, 0.0) for r in results] + [v.get(metric, 0.0) for v in others.values()])
+        values = [result.metrics.get(metric) for result in results]
+        columns[metric] = [number(value, best=value == best) for value in values]
+        columns[metric] += [published_score(v.get(metric), best=v.get(metric) == best) for v in others.values()]
+        columns[f"{metric}, 95\N{NO-BREAK SPACE}%"] = [_range(interval_of(result, metric)) for result in results]
+        columns[f"{metric}, paper"] = [published_score(result.paper.get(metric)) for result in results]
+        columns[f"{metric}, expected"] = [number(result.expected.get(metric)) for result in results]
+    columns["condition"] = [Cell(result.condition) for result in results]
+    columns["system"] += [Cell(system) for system in others]
+    rows = len(columns["system"])
+    filled = {name: [*cells, *[Cell()] * (rows - len(cells))] for name, cells in columns.items()}
+    return table(where, filled, [False] * len(results) + [True] * len(others))
 
 
-def _cell(
-    write: Callable[[float], str], values: dict[str, float], metric: str, best: dict[str, float], note: str = ""
-) -> Cell:
-    if metric not in values:
-        return Cell("–")
-    return Cell(write(values[metric]), note, values[metric] == best[metric])
-
-
-def _beside(result: ConditionResult, metric: str) -> str:
-    given = [("paper", result.paper, published_score), ("expected", result.expected, score)]
-    return ", ".join(f"{name} {write(values[metric])}" for name, values, write in given if metric in values)
-
-
-def _name(systems: Systems, result: ConditionResult) -> Cell:
-    return Cell(systems.label(result), ", ".join(filter(None, [result.condition, settings(result)])))
-
-
-def _costs(result: ConditionResult) -> list[Cell]:
-    index, latency = result.index, result.latency
-    values = [
-        f"{index.documents:,}" if index else "",
-        f"{index.postings:,}" if index and index.postings is not None else "",
-        f"{index.bytes / 1e6:,.1f}" if index else "",
-        f"{latency.mean_ms:,.1f}" if latency else "",
-        f"{latency.p95_ms:,.1f}" if latency and latency.p95_ms else "",
-        f"{latency.queries_per_second:,.1f}" if latency and latency.queries_per_second else "",
-    ]
-    return [Cell(value or "–") for value in values]
+def _range(found: tuple[float, float] | None) -> Cell:
+    return Cell() if found is None else Cell(f"{found[0]:.3f}–{found[1]:.3f}", found[0])

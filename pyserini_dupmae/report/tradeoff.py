@@ -1,16 +1,15 @@
-"""Effectiveness against index size and latency, where one system was measured at several settings."""
+"""Effectiveness against index size and latency, where there are several systems or settings to choose from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from itertools import groupby
+from collections import Counter
+from collections.abc import Callable, Sequence
 
-from pyserini_dupmae.evaluation.results import ConditionResult
-from pyserini_dupmae.report.blocks import LineChart, Point, Section, Series
+from pyserini_dupmae.evaluation.results import MODE_NAMES, ConditionResult
+from pyserini_dupmae.report.blocks import Block, Section
+from pyserini_dupmae.report.charts import Point, tradeoff_chart
 from pyserini_dupmae.report.labels import SETTINGS, Systems, metrics_of, setting
 
-LOG_RATIO = 20.0
 AXES: dict[str, Callable[[ConditionResult], float | None]] = {
     "index size (MB)": lambda result: result.index.bytes / 1e6 if result.index else None,
     "latency (ms/query)": lambda result: result.latency.mean_ms if result.latency else None,
@@ -18,60 +17,36 @@ AXES: dict[str, Callable[[ConditionResult], float | None]] = {
 
 
 def section(systems: Systems) -> Section | None:
-    """Two charts for each collection on which one system was measured at several settings."""
-    charts = []
+    """Two charts for each collection on which size and latency of several conditions are known."""
+    charts: list[Block] = []
     for where in systems.places:
         results = systems.at(where)
-        if not any(_varied(group) for _, group in _systems(systems, results)):
-            continue
         metric = metrics_of(results)[0]
         for x_label, x_of in AXES.items():
-            x = {result.condition: value for result in results if (value := x_of(result))}
-            placed = [result for result in results if result.condition in x and metric in result.metrics]
-            series = [line for label, group in _systems(systems, placed) for line in _lines(label, group, metric, x)]
-            if any(len(line.points) > 1 for line in series):
-                every = [point.x for line in series for point in line.points]
-                log = max(every) > LOG_RATIO * min(every)
-                charts.append(LineChart(f"{where}: {metric} by {x_label}", x_label, metric, series, log))
-    if not charts:
-        return None
-    text = "Further up is better, further left is cheaper."
-    return Section("Size and speed against effectiveness", text, list(charts))
+            placed = [(x, result) for result in results if (x := x_of(result)) and metric in result.metrics]
+            if len({x for x, _ in placed}) > 1:
+                shown = [result for _, result in placed]
+                points = [
+                    Point(x, r.metrics[metric], r.mode, _label(systems, r, shown), systems.label(r)) for x, r in placed
+                ]
+                kinds = {mode: name or "other models" for mode, name in MODE_NAMES.items()}
+                kinds = {mode: name for mode, name in kinds.items() if any(r.mode == mode for r in shown)}
+                charts.append(tradeoff_chart(f"{where}: {metric} by {x_label}", x_label, metric, points, kinds))
+    text = (
+        "Further up is better, further left is cheaper. The dashed line joins the conditions of which no other is both "
+        "better and cheaper (the Pareto frontier). A label says in what a condition differs from most of its "
+        "system; point at a dot for its numbers."
+    )
+    return Section("Size and speed against effectiveness", text, charts) if charts else None
 
 
-def _systems(systems: Systems, results: Iterable[ConditionResult]) -> list[tuple[str, list[ConditionResult]]]:
-    return [(label, list(group)) for label, group in groupby(results, key=systems.label)]
+def _label(systems: Systems, result: ConditionResult, shown: Sequence[ConditionResult]) -> str:
+    """The settings in which this condition differs from most of its system, "k 128"; its system where in none.
 
-
-def _varied(group: list[ConditionResult]) -> list[str]:
-    """The settings that take several values."""
-    return [name for name in SETTINGS if len({getattr(result, name) for result in group}) > 1]
-
-
-def _lines(label: str, group: list[ConditionResult], metric: str, x: dict[str, float]) -> list[Series]:
-    """One system's results as lines, each along one setting while the others are fixed.
-
-    Lines along the first setting that varies come first. A line along a later one is drawn only if it adds a result.
-    A result that no line reaches becomes a point of its own.
+    Of values that are equally frequent the largest counts as what most have.
     """
-    varied = _varied(group)
-    drawn: set[str] = set()
-    found = []
-    for along in [*varied, None]:
-        lines: dict[str, list[ConditionResult]] = {}
-        for result in group:
-            fixed = [setting(result, name) for name in varied if name != along]
-            lines.setdefault(", ".join([label, *fixed]), []).append(result)
-        for name, line in lines.items():
-            conditions = {result.condition for result in line}
-            if conditions <= drawn or (along and len(line) == 1):
-                continue
-            drawn |= conditions
-            points = [Point(x[r.condition], r.metrics[metric], setting(r, along) if along else "") for r in line]
-            found.append(Series(name, _marked_ends(points), group[0].mode))
-    return found
-
-
-def _marked_ends(points: list[Point]) -> list[Point]:
-    """Only the first and the last point keep their labels: a reader can tell those between."""
-    return [points[0], *(replace(point, label="") for point in points[1:-1]), *points[1:][-1:]]
+    label = systems.label(result)
+    same = [other for other in shown if systems.label(other) == label]
+    usual = {name: Counter(getattr(other, name) for other in reversed(same)).most_common(1)[0][0] for name in SETTINGS}
+    changed = [name for name, value in usual.items() if getattr(result, name) != value]
+    return ", ".join(f"{SETTINGS[name]} {setting(result, name)}" for name in changed) or label

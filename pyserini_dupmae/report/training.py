@@ -1,4 +1,4 @@
-"""Loss curves, from the logs that results name."""
+"""Loss curves, from the logs that results name and those below the folder of results."""
 
 from __future__ import annotations
 
@@ -6,59 +6,71 @@ import math
 from pathlib import Path
 
 from pyserini_dupmae.data.jsonl import read_objects
-from pyserini_dupmae.report.blocks import Cell, LineChart, Point, Row, Section, Series, Table, score
+from pyserini_dupmae.evaluation.results import TRAINING_LOG
+from pyserini_dupmae.report.blocks import Block, Cell, Section, number, table
+from pyserini_dupmae.report.charts import curve_chart
 from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 
 STEP = "step"
-CURVE_POINTS = 300
+Curve = list[tuple[float, float]]
+ASIDE = ("runtime", "per_second", "epoch")
+"""Of what an evaluation logs this tells nothing about the model."""
 
 
 def section(systems: Systems) -> Section | None:
-    """A chart and a table for each training log. A log that is gone is reported and left out."""
-    logs: dict[str, str] = {}
+    """Charts and a table for each training log. A log that is gone is reported and left out."""
+    folder = Path(systems.folder)
+    logs: dict[Path, str] = {}
     for result in systems.results:
         if result.training_log:
-            logs.setdefault(result.training_log, result.model or result.condition)
-    blocks: list[LineChart | Table] = []
+            logs.setdefault(Path(result.training_log).resolve(), result.model or result.condition)
+    for log in sorted(folder.rglob(TRAINING_LOG), key=lambda log: log.stat().st_mtime):
+        logs[log.resolve()] = str(log.parent.relative_to(folder)) if log.parent != folder else folder.name
+    blocks: list[Block] = []
     for log, title in logs.items():
-        if not Path(log).is_file():
+        if not log.is_file():
             logger.warning("there is no training log %s; it is left out", log)
             continue
-        curves = read_losses(Path(log))
-        series = [Series(name, _thinned(points)) for name, points in curves.items()]
-        blocks.append(LineChart(f"{title}: loss", "step", "loss", series))
-        rows = [Row([Cell(name), *_summary(points)]) for name, points in curves.items()]
-        blocks.append(Table(f"{title}: loss", ["loss", "first", "last", "lowest", "at step"], rows))
-    return Section("Training", "Losses as they were logged.", list(blocks)) if blocks else None
+        losses, evaluations = read_log(log)
+        blocks.append(curve_chart(f"{title}: loss", "loss", losses))
+        if evaluations:
+            blocks.append(curve_chart(f"{title}: evaluations", "value", evaluations))
+        columns = {
+            "curve": [Cell(name) for name in losses],
+            "first": [number(curve[0][1]) for curve in losses.values()],
+            "last": [number(curve[-1][1]) for curve in losses.values()],
+            "lowest": [number(min(value for _, value in curve)) for curve in losses.values()],
+            "at step": [number(min(curve, key=lambda point: point[1])[0], ",.0f") for curve in losses.values()],
+        }
+        blocks.append(table(f"{title}: loss", columns))
+    return Section("Training", "Losses and evaluations as they were logged.", blocks) if blocks else None
 
 
-def read_losses(path: Path) -> dict[str, list[Point]]:
-    """Name -> (step, value) of every number in a JSONL log whose name has "loss" in it.
+def read_log(path: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
+    """The losses and the other evaluations of a JSONL log: name -> (step, value) of every number.
 
-    Lines without a step or a loss (evaluations, for example) are passed over. Raises `UserError`, with file and line,
-    for what is not a JSON object, and when there is no loss at all.
+    A loss is what has "loss" in its name, an evaluation what begins with "eval_". Lines without a step are passed over,
+    and the Trainer's means over a whole run ("train_...").
+
+    Raises:
+        UserError: a line is no JSON object, or there is no loss at all.
     """
-    curves: dict[str, list[Point]] = {}
+    losses: dict[str, Curve] = {}
+    evaluations: dict[str, Curve] = {}
     for _, entry in read_objects(path):
         for name, value in entry.items():
-            if "loss" in name and _is_number(value) and _is_number(entry.get(STEP)):
-                curves.setdefault(name, []).append(Point(entry[STEP], value))
-    if not curves:
+            if not (_is_number(value) and _is_number(entry.get(STEP))) or name.startswith("train_"):
+                continue
+            if "loss" in name:
+                losses.setdefault(name, []).append((entry[STEP], value))
+            elif name.startswith("eval_") and not name.endswith(ASIDE):
+                evaluations.setdefault(name.removeprefix("eval_"), []).append((entry[STEP], value))
+    if not losses:
         raise UserError(f"{path} has no line with a step and a loss")
-    return curves
+    return losses, evaluations
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _thinned(points: list[Point]) -> list[Point]:
-    stride = math.ceil(len(points) / CURVE_POINTS)
-    return [*points[:-1:stride], points[-1]]
-
-
-def _summary(points: list[Point]) -> list[Cell]:
-    lowest = min(points, key=lambda point: point.y)
-    return [Cell(score(points[0].y)), Cell(score(points[-1].y)), Cell(score(lowest.y)), Cell(f"{lowest.x:,}")]

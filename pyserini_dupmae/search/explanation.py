@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError
 
@@ -88,14 +90,25 @@ def explain(
     except ValueError:
         raise UserError(f"there is no document {docid!r} among the {len(exact.docids)} of the index") from None
     (cls,), (ot,) = exact.parts(encoded, rows)
-    _, (token_ids,), (weights,) = exact.store.gather(rows, exact.top_k)
-    token_ids, weights = token_ids.astype(np.int64), weights.astype(np.float64)
-    query_weights = encoded.mu(exact.store.model.vocab_size)[token_ids].astype(np.float64)
-    contributions = query_weights * weights
-    order = np.argsort(-contributions, kind="stable")
-    order = order[contributions[order] != 0]
-    columns = [column[order].tolist() for column in (token_ids, query_weights, weights, contributions)]
-    terms = exact.store.terms
-    tokens = [TokenShare(terms[i], *numbers) for i, *numbers in zip(*columns, strict=True)]
+    (tokens,) = token_shares(exact, encoded, rows)
     score, cls_score, ot_score = (float(np.float32(value)) for value in (cls + ot, cls, ot))
     return Explanation(docid, score, cls_score, ot_score, tokens)
+
+
+def token_shares(
+    exact: ExactScorer, query: EncodedQuery, rows: np.ndarray, terms: Sequence[str] | None = None
+) -> list[list[TokenShare]]:
+    """For each document of ``rows`` (n,) the tokens that carry the second part of its score, largest first.
+
+    ``terms`` are the tokens by id, for a store that was written without them.
+    """
+    _, token_ids, weights = exact.store.gather(rows, exact.top_k)
+    token_ids, weights = token_ids.astype(np.int64), weights.astype(np.float64)
+    query_weights = query.mu(exact.store.model.vocab_size)[token_ids].astype(np.float64)
+    contributions = query_weights * weights
+    terms, found = exact.store.terms if terms is None else terms, []
+    for row, order in enumerate(np.argsort(-contributions, axis=1, kind="stable")):
+        kept = order[contributions[row, order] != 0]
+        columns = [column[row, kept].tolist() for column in (token_ids, query_weights, weights, contributions)]
+        found.append([TokenShare(terms[i], *numbers) for i, *numbers in zip(*columns, strict=True)])
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,13 +11,18 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from pyserini_dupmae.evaluation.results import TRAINING_LOG
 from pyserini_dupmae.util.errors import UserError, first_line
+<<<<<<< HEAD
 from pyserini_dupmae.util.files import remove, write_json
 from pyserini_dupmae.util.json_text import read_json
+=======
+from pyserini_dupmae.util.files import atomic_open, remove, write_json
+>>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.resume import begun_with, difference
 
@@ -101,17 +106,36 @@ class TrainingRun:
             raise UserError(first_line(error)) from error
         if trainer.is_world_process_zero():
             write_json(self.output / RUN, self.started_with)
+        trainer.add_callback(_KeepLog(self.output / TRAINING_LOG))
         trainer.train(resume_from_checkpoint=str(self.resumed) if self.resumed else None)
         metrics = trainer.evaluate() if evaluates else {}
         trainer.save_model()
         state = trainer.state
         if trainer.is_world_process_zero():
+            write_log(self.output / TRAINING_LOG, state.log_history)
             record = {"run": self.started_with, "steps": state.global_step, "best_step": state.best_global_step}
             record |= {"metrics": metrics, "history": state.log_history, **(found or {})}
             record |= {library.__name__: library.__version__ for library in (torch, transformers, *libraries)}
             write_json(self.output / self.record, record)
         seconds = time.monotonic() - self._start
         return TrainingResult(self.output, state.global_step, state.best_global_step, metrics, seconds)
+
+
+class _KeepLog(TrainerCallback):
+    """Writes what the Trainer has logged to ``path``, with each checkpoint."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero:
+            write_log(self.path, state.log_history)
+
+
+def write_log(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write what was logged in training, a line of JSON for each entry; a report draws it."""
+    with atomic_open(path) as stream:
+        stream.writelines(json.dumps(dict(entry)) + "\n" for entry in entries)
 
 
 def resume_from(

@@ -44,7 +44,7 @@ def test_training_log_is_relative_to_the_record(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"mode": "cls"}, "mode: String should match pattern '^(dense|sparse|hybrid|bm25)$'"),
+        ({"mode": "cls"}, "mode: String should match pattern '^(bm25|other|dense|sparse|hybrid)$'"),
         ({"metrics": {}}, "metrics: "),
         ({"metrics": {"AP": float("nan")}}, "metrics.AP: "),
         ({"condition": ""}, "condition: "),

@@ -1,28 +1,32 @@
 """The command and the pages that it writes."""
 
+import base64
+import hashlib
+import json
 import logging
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
+from pyserini_dupmae.evaluation.comparison import interval
 from pyserini_dupmae.report.page import report
 from pyserini_dupmae.util.errors import UserError
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 LOADING = {"src", "srcset", "data", "poster", "background", "action", "xlink:href"}
+RAW = {"style", "script"}
 
 
 class Page(HTMLParser):
-    """Checks that tags nest, and gathers text by section, attributes and headings."""
+    """Checks that tags nest, and gathers text by section, tables, charts, scripts and attributes."""
 
     def __init__(self, text):
         super().__init__()
         self.open, self.tags, self.attributes, self.titles, self.sections = [], [], [], [], {}
+        self.tables, self.charts, self.scripts, self.caption = {}, {}, [], ""
         self.feed(text)
         assert self.open == []
 
@@ -31,20 +35,39 @@ class Page(HTMLParser):
         self.attributes += attrs
         if tag not in VOID:
             self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
+        if tag == "figcaption":
+            self.caption = ""
+        elif tag == "table":
+            self.tables[self.titles[-1], self.caption] = self.rows = []
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "script":
+            self.scripts.append("")
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
+        if "figcaption" in self.open:
+            self.caption += data
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
         if self.open and self.open[-1] == "h2":
             self.titles.append(data)
             self.sections[data] = ""
-        elif self.titles and "style" not in self.open:
+        elif self.open and self.open[-1] == "script":
+            if "figure" in self.open:
+                self.charts[self.caption] = json.loads(data)
+            self.scripts[-1] += data
+        elif self.titles and not RAW & set(self.open):
             self.sections[self.titles[-1]] += data + "\n"
+
+    def table(self, section, caption):
+        """The rows of a table, by name of column."""
+        header, *rows = self.tables[section, caption]
+        return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 @pytest.fixture
@@ -53,6 +76,7 @@ def page(folder):
     return Page((folder / "out" / "report.html").read_text())
 
 
+@pytest.mark.slow
 def test_the_command(folder):
     words = ["--results", "results", "--output", "out", "--title", "Mine & yours"]
     command = [sys.executable, "-m", "pyserini_dupmae.report"]
@@ -60,7 +84,7 @@ def test_the_command(folder):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["out/report.html", "out/report.md"]
     made = report(folder / "results", output=folder / "again", title="Mine & yours")
-    assert made.results == 12
+    assert made.results == 14
     assert made.html.read_bytes() == (folder / "out" / "report.html").read_bytes()
     assert made.markdown.read_bytes() == (folder / "out" / "report.md").read_bytes()
     words[1] = "elsewhere"
@@ -80,87 +104,84 @@ def test_all_sections(page):
         "Size and speed against effectiveness",
         "Index and speed",
         "Training",
+        "How this was made",
     ]
 
 
-def test_nothing_is_loaded(page, folder):
-    text = (folder / "out" / "report.html").read_text()
-    assert not {"script", "link", "iframe", "object", "embed", "img", "base"} & set(page.tags)
+def test_nothing_is_loaded_and_no_other_script_is_run(page):
+    assert not {"link", "iframe", "object", "embed", "img", "base"} & set(page.tags)
     assert not LOADING & {name for name, _ in page.attributes}
     assert all(value.startswith("#") for name, value in page.attributes if name == "href")
-    assert not re.search(r"https?:|//\w|url\(|@import|@font-face", text)
-    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+    (policy,) = (value for name, value in page.attributes if name == "content" and "default-src" in value)
+    run = [script for script in page.scripts if not script.startswith("{")]
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in run]
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}"
+    assert len(run) == 2
+    assert not re.search(r"url\(|@import|@font-face", page.sections["Overview"])
 
 
-def test_numbers_are_those_given(page, results):
+def test_scores_have_settings_intervals_and_what_is_known_beside_them(page, results):
+    for collection in ("beir-nfcorpus", "mine & <yours>"):
+        rows = {row["condition"]: row for row in page.table("Scores", f"{collection} test")}
+        for result in (result for result in results if result.collection == collection):
+            row = rows[result.condition]
+            assert row["nDCG@10"] == f"{result.metrics['nDCG@10']:.4f}"
+            low, high = interval(list(result.per_query["nDCG@10"].values()))
+            assert row["nDCG@10, 95\N{NO-BREAK SPACE}%"] == f"{low:.3f}–{high:.3f}"
+            wanted = [result.cls_dim, result.top_k, result.bits]
+            assert [row[name] for name in ("d'", "k", "bits")] == ["" if v is None else str(v) for v in wanted]
+            assert row["nDCG@10, paper"] == ("0.346" if result.mode == "hybrid" else "")
+            assert row["R@100, expected"] == ("0.1234" if result.mode == "sparse" else "")
+    assert rows.keys().isdisjoint({"Contriever"})
+    published = [row for row in page.table("Scores", "beir-nfcorpus test") if row["system"] == "Contriever"]
+    assert [row["nDCG@10"] for row in published] == ["0.328"]
+
+
+def test_overview_has_the_largest_setting_and_the_mean(page, results):
+    full = {r.collection: r.metrics["R@100"] for r in results if r.mode == "hybrid" and r.top_k == 24}
+    rows = {row["collection"]: row for row in page.table("Overview", "R@100")}
+    assert {name: row["Eq. 12"] for name, row in rows.items()} == {
+        **{f"{collection} test": f"{value:.4f}" for collection, value in full.items()},
+        "mean": f"{sum(full.values()) / 2:.4f}",
+    }
+    assert list(rows["mean"]) == ["collection", "BM25", "MiniLM", "[CLS]", "bag of words", "Eq. 12"]
+
+
+def test_costs_are_those_given(page, results):
     for result in results:
-        for value in result.metrics.values():
-            assert f"{value:.4f}" in page.sections["Scores"]
-        assert f"{result.index.bytes / 1e6:,.1f}" in page.sections["Index and speed"]
-        assert f"{result.latency.mean_ms:,.1f}" in page.sections["Index and speed"]
-    assert "paper 0.346" in page.sections["Scores"]
-    assert "expected 0.1234" in page.sections["Scores"]
-    assert "mine & <yours> test" in page.sections["Scores"]
+        rows = page.table("Index and speed", f"{result.collection} test")
+        shown = {(row["MB"], row["ms/query"]) for row in rows}
+        assert (f"{result.index.bytes / 1e6:,.2f}", f"{result.latency.mean_ms:,.2f}") in shown
 
 
-def test_overview_has_the_largest_setting_the_mean_and_the_peers(page, results):
-    overview = page.sections["Overview"]
-    full = [r.metrics["R@100"] for r in results if r.mode == "hybrid" and r.top_k == 24]
-    small = [r.metrics["R@100"] for r in results if r.mode == "hybrid" and r.top_k == 6]
-    assert all(f"{value:.4f}" in overview for value in full)
-    assert not any(f"{value:.4f}" in overview for value in small)
-    assert f"{sum(full) / 2:.4f}" in overview
-    assert "Contriever" in page.sections["Scores"]
-    assert "0.328" in page.sections["Scores"]
-
-
-def test_wins_and_losses_are_counted(page, results):
+def test_wins_and_losses_are_counted_and_their_queries_unfold(page, results):
     ours, theirs = (
         next(r for r in results if r.mode == mode and r.top_k in (None, 24)).per_query["nDCG@10"]
         for mode in ("hybrid", "dense")
     )
+    text = page.sections["Wins and losses"]
     better, worse = sum(ours[q] > theirs[q] for q in ours), sum(ours[q] < theirs[q] for q in ours)
-    expected = f"Eq. 12 against [CLS]: {better} better, {len(ours) - better - worse} equal, {worse} worse"
-    assert expected in page.sections["Wins and losses"]
+    assert f"Eq. 12 against [CLS]: {better} better, {len(ours) - better - worse} equal, {worse} worse" in text
     difference = sum(ours[q] - theirs[q] for q in ours) / len(ours)
-    assert f"{difference:+.4f}" in page.sections["Wins and losses"]
+    rows = {row["Eq. 12 against"]: row for row in page.table("Wins and losses", "beir-nfcorpus test")}
+    assert rows["[CLS]"]["difference"] == f"{difference:+.4f}"
+    largest = max(ours, key=lambda qid: ours[qid] - theirs[qid])
+    assert f"why <{largest}>?" in text
+    assert all(f"{mode}<1>" in text for mode in ("bm25", "other", "dense", "sparse", "hybrid"))
+    assert "[CLS] 1.25 + bag of words 2.50" in text
+    assert "tide 1.50" in text
 
 
-class Drawing:
-    """A chart on the page, read back: its ticks give the values of pixels."""
-
-    def __init__(self, svg):
-        self.svg = svg
-        ticks = [text for text in svg.iter("text") if text.get("text-anchor") == "end" and text.get("class") is None]
-        self.y = self._scale([(float(text.get("y")) - 3.5, text.text) for text in ticks])
-        ticks = [text for text in svg.iter("text") if text.get("text-anchor") == "middle" and text.get("class") is None]
-        self.x = self._scale([(float(text.get("x")), text.text) for text in ticks])
-
-    @staticmethod
-    def _scale(ticks):
-        if len(ticks) < 2:
-            return None
-        pixels, values = zip(*((pixel, float(text.replace("k", "e3"))) for pixel, text in ticks), strict=True)
-        return lambda pixel: float(np.interp(pixel, *zip(*sorted(zip(pixels, values, strict=True)), strict=True)))
-
-    def points(self):
-        """(x, y) of each dot, told by its title and by its place."""
-        for dot in self.svg.iter("circle"):
-            told = tuple(map(float, dot.find("title").text.rpartition(": ")[2].split(", ")))
-            yield told, (self.x(float(dot.get("cx"))), self.y(float(dot.get("cy"))))
-
-    def steps(self):
-        """The heights of the areas, from left to right."""
-        for path in self.svg.iter("path"):
-            yield from (self.y(float(pixel)) for pixel in re.findall(r"V([-\d.]+)h", path.get("d")))
-
-
-@pytest.fixture
-def drawings(page, folder):
-    """Every chart, by its caption."""
-    text = (folder / "out" / "report.html").read_text()
-    found = [ElementTree.fromstring(svg) for svg in re.findall(r'<svg [^>]*role="img".*?</svg>', text, re.DOTALL)]
-    return {svg.get("aria-label"): Drawing(svg) for svg in found}
+def test_charts_share_a_scale_and_have_every_value(page, results):
+    domains = []
+    for collection in ("beir-nfcorpus", "mine & <yours>"):
+        spec = page.charts[f"{collection} test: nDCG@10"]
+        shown = {row["system"]: row["value"] for row in spec["data"]["values"] if row["low"] is not None}
+        full = [r for r in results if r.collection == collection and r.top_k in (None, 24)]
+        assert sorted(shown.values()) == sorted(r.metrics["nDCG@10"] for r in full)
+        domains.append(spec["layer"][1]["encoding"]["x"]["scale"]["domain"])
+    assert domains[0] == domains[1]
 
 
 @pytest.mark.parametrize(
@@ -170,66 +191,78 @@ def drawings(page, folder):
         ("latency (ms/query)", lambda result: result.latency.mean_ms),
     ],
 )
-def test_sweeps_are_drawn_where_their_values_are(drawings, results, axis, x_of):
+def test_every_condition_has_its_place_among_costs(page, results, axis, x_of):
     for collection in ("beir-nfcorpus", "mine & <yours>"):
-        drawing = drawings[f"{collection} test: nDCG@10 by {axis}"]
-        given = sorted((x_of(r), r.metrics["nDCG@10"]) for r in results if r.collection == collection)
-        told, placed = zip(*sorted(drawing.points()), strict=True)
-        np.testing.assert_allclose(told, given, rtol=1e-5)
-        np.testing.assert_allclose([y for _, y in placed], [y for _, y in given], atol=0.002)
-        np.testing.assert_allclose([x for x, _ in placed], [x for x, _ in given], rtol=0.02)
-        (line,) = (line for line in drawing.svg.iter("polyline") if len(line.get("points").split()) == 3)
-        assert "hybrid" in line.get("class").split()
-        labels = {text.text for text in drawing.svg.iter("text") if text.get("class") == "mark"}
-        assert {"k 6", "k 24"} <= labels
+        points = page.charts[f"{collection} test: nDCG@10 by {axis}"]["data"][0]["values"]
+        given = {(x_of(r), r.metrics["nDCG@10"]) for r in results if r.collection == collection}
+        assert {(point["x"], point["y"]) for point in points} == given
+        unbeaten = {
+            (x, y) for x, y in given if not any((a, b) != (x, y) and a <= x and b >= y for a, b in given)
+        }  # fmt: skip
+        assert {(point["x"], point["y"]) for point in points if point["first"]} == unbeaten
 
 
-def test_differences_are_drawn_largest_gain_first(drawings, results):
+def test_differences_are_drawn_largest_gain_first(page, results):
     ours, theirs = (
         next(r for r in results if r.mode == mode and r.top_k in (None, 24)).per_query["nDCG@10"]
         for mode in ("hybrid", "sparse")
     )
     deltas = sorted((ours[qid] - theirs[qid] for qid in ours), reverse=True)
-    first = next(drawing for caption, drawing in drawings.items() if caption.startswith("Eq. 12 against OT: "))
-    np.testing.assert_allclose(list(first.steps()), deltas, atol=0.005)
+    (spec,) = (s for c, s in page.charts.items() if c.startswith("beir-nfcorpus test: Eq. 12 against bag of words: "))
+    assert [row["difference"] for row in spec["data"]["values"]] == deltas
 
 
-def test_losses_are_drawn_from_the_first_step_to_the_last(drawings):
-    drawing = drawings["tiny: loss"]
-    falling, flat = drawing.svg.iter("polyline")
-    x, y = zip(*(map(float, point.split(",")) for point in falling.get("points").split()), strict=True)
-    assert (drawing.x(x[0]), drawing.x(x[-1])) == pytest.approx((0, 999), abs=3)
-    assert (drawing.y(y[0]), drawing.y(y[-1])) == pytest.approx((10, 0.01), abs=0.05)
-    assert len({point.split(",")[1] for point in flat.get("points").split()}) == 1
+def test_losses_are_drawn_from_the_first_step_to_the_last(page):
+    points = page.charts["tiny: loss"]["data"]["values"]
+    loss = [(point["step"], point["value"]) for point in points if point["curve"] == "loss"]
+    assert loss[0] == (0, 10)
+    assert loss[-1] == (999, 0.01)
+    assert {point["curve"] for point in points} == {"loss", "mlm_loss"}
+    assert page.charts["tiny: evaluations"]["data"]["values"] == [{"curve": "mrr", "step": 1000, "value": 0.3}]
 
 
-def test_bars_are_as_long_as_their_values(page, results):
-    widths = [value for name, value in page.attributes if name == "style"]
-    here = [r for r in results if r.collection == "mine & <yours>" and r.top_k in (None, 24)]
-    largest = max(r.metrics["nDCG@10"] for r in here)
-    expected = [f"width:{100 * r.metrics['nDCG@10'] / largest:.1f}%" for r in here]
-    assert sorted(widths[-4:]) == sorted(expected)
+def test_logs_below_the_folder_are_found(folder):
+    log = folder / "results" / "stage1" / "training.jsonl"
+    log.parent.mkdir()
+    log.write_text('{"step": 5, "loss": 2.5}\n{"step": 5, "train_loss": 2.5, "train_runtime": 3}\n')
+    made = report(folder / "results", output=folder / "out")
+    charts = Page(made.html.read_text()).charts
+    assert charts["stage1: loss"]["data"]["values"] == [{"curve": "loss", "step": 5, "value": 2.5}]
+    assert "tiny: loss" in charts
+
+
+def test_how_it_was_made(page):
+    rows = {row["model"]: row for row in page.table("How this was made", "Where the numbers are from")}
+    assert rows.keys() == {"BM25", "MiniLM", "tiny"}
+    shown = [rows["tiny"][name] for name in ("hash", "measured", "hardware", "commit", "version", "results")]
+    assert shown == ["abcdef012345", "2026-11-21", "an abacus", "0123456789ab+changes", "0.2.0", "10"]
+    lines = page.sections["How this was made"].splitlines()
+    assert lines.count("dupmae evaluate") == 1
+    assert "dupmae search --mode hybrid" in lines
 
 
 def test_markdown_has_the_same_tables(folder, page, results):
     text = (folder / "out" / "report.md").read_text()
     assert text.startswith("# Mine & yours\n\n## Overview")
+<<<<<<< HEAD
     assert r"### mine & \<yours\> test" in text
+=======
+>>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
     for result in results:
         assert all(f"{value:.4f}" in text for value in result.metrics.values())
-    assert "| *Contriever* | *0.328* |" in text
-    assert "(paper 0.346)" in text
+    assert "| *Contriever* | " in text
+    assert "dupmae search --mode hybrid\n" in text
 
 
 def test_missing_parts_are_left_out(tmp_path, results):
-    lone = {"per_query": {}, "index": None, "latency": None, "training_log": None}
     first = next(result for result in results if result.mode == "dense")
-    type(first)(**{**vars(first), **lone}).write(tmp_path / "results" / "a.result.json")
+    fields = {name: getattr(first, name) for name in ("condition", "collection", "mode", "metrics", "cls_dim")}
+    type(first)(**fields).write(tmp_path / "results" / "a.result.json")
     report(tmp_path / "results", output=tmp_path / "out")
     page = Page((tmp_path / "out" / "report.html").read_text())
     assert page.titles == ["By collection", "Scores"]
-    assert "svg" not in page.tags
-    assert "None" not in "".join(page.sections.values())
+    (row,) = (row for row in page.table("Scores", "beir-nfcorpus") if row["system"] == "[CLS]")
+    assert list(row) == ["system", "d'", "nDCG@10", "R@100", "condition"]
 
 
 def test_a_log_that_is_gone_is_said_and_left_out(folder, caplog, monkeypatch):
@@ -250,6 +283,12 @@ def test_a_log_that_is_gone_is_said_and_left_out(folder, caplog, monkeypatch):
         ),
         (lambda results: (results / "log.jsonl").write_text("[]\n"), "log.jsonl:1: a JSON list, not an object"),
         (lambda results: (results / "log.jsonl").write_text('{"step": 1}\n'), "has no line with a step and a loss"),
+        (
+            lambda results: (results / "beir-nfcorpus.bm25.queries.jsonl").write_text(
+                "\n".join(json.dumps({"qid": f"q{number}"}) for number in range(40))
+            ),
+            "bm25.queries.jsonl:",
+        ),
         (lambda results: (results / "00.result.json").write_text("{}"), "00.result.json: condition: Field required"),
         (lambda results: results.rename(results.parent / "elsewhere"), "there is no folder"),
     ],

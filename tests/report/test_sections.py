@@ -1,95 +1,83 @@
-"""What the sections are made of: places, labels, axes."""
+"""What the sections are made of: places, labels, frontiers, thinned charts."""
 
-import math
+import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from pyserini_dupmae.report import charts, per_query, scores, tradeoff
-from pyserini_dupmae.report.blocks import Deltas
-from pyserini_dupmae.report.charts import linear, logarithmic, ticks
+from pyserini_dupmae.report import per_query, scores, tradeoff
+from pyserini_dupmae.report.charts import Point, curve_chart, difference_chart, frontier
 from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.errors import UserError
 
 
 def test_models_are_named_where_there_are_several(results):
-    assert Systems(results).labels() == ["BM25", "[CLS]", "OT", "Eq. 12"]
-    other = [replace(result, model="other", condition="o" + result.condition) for result in results if result.model]
+    assert Systems(results).labels() == ["BM25", "MiniLM", "[CLS]", "bag of words", "Eq. 12"]
+    other = [replace(r, model="other", condition="o" + r.condition) for r in results if r.model == "tiny"]
     labels = Systems([*results, *other]).labels()
-    assert labels == ["BM25", *(f"{m}, {name}" for name in ("[CLS]", "OT", "Eq. 12") for m in ("other", "tiny"))]
+    names = ("[CLS]", "bag of words", "Eq. 12")
+    assert labels == ["BM25", "MiniLM", *(f"{m}, {name}" for name in names for m in ("other", "tiny"))]
 
 
 def test_a_condition_that_is_a_mean_comes_last_and_no_second_mean_is_added(results):
-    average = replace(results[0], condition="all", collection="all", mean_of=("a", "b"))
-    table = scores.overview(Systems([average, *results])).blocks[0]
+    average = [replace(r, condition="all", collection="all", mean_of=("a", "b")) for r in results if r.mode == "bm25"]
+    table = scores.overview(Systems([average[0], *(r for r in results if r.mode == "bm25")])).blocks[0]
     assert [row.cells[0].text for row in table.rows] == ["beir-nfcorpus test", "mine & <yours> test", "all test"]
+
+
+def test_only_collections_that_share_their_systems_share_a_table(results):
+    lone = [replace(r, collection="lone", condition="l" + r.condition) for r in results if r.mode == "bm25"][:1]
+    table = scores.overview(Systems([*lone, *results])).blocks[0]
+    assert [row.cells[0].text for row in table.rows] == ["beir-nfcorpus test", "mine & <yours> test", "mean"]
+    assert all(cell.text for row in table.rows for cell in row.cells)
 
 
 def test_opponents_need_the_same_queries(results):
     values = {"other": 0.5}
-    spoiled = [replace(r, per_query={"AP": values}, metrics={"AP": 0.5}) if r.mode == "dense" else r for r in results]
+    plain = [replace(result, queries=None) for result in results]
+    spoiled = [replace(r, per_query={"AP": values}, metrics={"AP": 0.5}) if r.mode == "dense" else r for r in plain]
     assert per_query.section(Systems(spoiled)) is not None
     spoiled = [
-        replace(r, per_query={"nDCG@10": values}, metrics={"nDCG@10": 0.5}) if r.mode == "dense" else r for r in results
+        replace(r, per_query={"nDCG@10": values}, metrics={"nDCG@10": 0.5}) if r.mode == "dense" else r for r in plain
     ]
     with pytest.raises(UserError, match="different queries"):
         per_query.section(Systems(spoiled))
 
 
-def test_a_sweep_is_a_line_by_rising_k(results):
-    chart = tradeoff.section(Systems(results)).blocks[0]
-    line = next(series for series in chart.series if series.kind == "hybrid")
-    assert [point.label for point in line.points] == ["k 6", "", "k 24"]
-    assert [point.x for point in line.points] == pytest.approx([1.240567, 1.246567, 1.258567])
-    alone = [result for result in results if result.top_k in (None, 24)]
-    assert tradeoff.section(Systems(alone)) is None
-
-
-def test_sweeps_of_two_settings_are_a_line_for_each_value_of_the_second(results):
-    more = [replace(r, cls_dim=8, condition=f"{r.condition}.8") for r in results if r.mode == "hybrid"]
-    chart = tradeoff.section(Systems([*results, *more])).blocks[0]
-    assert [s.label for s in chart.series] == ["BM25", "[CLS]", "OT", "Eq. 12, d' 8", "Eq. 12, d' 16"]
-    assert [len(series.points) for series in chart.series] == [1, 1, 1, 3, 3]
-
-
-def test_settings_that_leave_a_base_one_at_a_time_are_a_line_each(results):
-    base = [r for r in results if r.mode == "hybrid" and r.collection == "beir-nfcorpus"]
-    reduced = replace(base[0], cls_dim=8, condition="reduced")
-    exact = replace(base[0], bits=None, condition="exact")
-    cut = replace(base[0], query_terms=5, condition="cut")
-    apart = replace(base[0], cls_dim=4, top_k=3, condition="apart")
-    chart = tradeoff.section(Systems([*base, reduced, exact, cut, apart])).blocks[0]
-    assert {series.label: [point.label for point in series.points] for series in chart.series} == {
-        "Eq. 12, d' 16, 8 bits, all query terms": ["k 6", "", "k 24"],
-        "Eq. 12, k 24, 8 bits, all query terms": ["d' 8", "d' 16"],
-        "Eq. 12, k 24, d' 16, all query terms": ["8 bits", "exact weights"],
-        "Eq. 12, k 24, d' 16, 8 bits": ["5 query terms", "all query terms"],
-        "Eq. 12, k 3, d' 4, 8 bits, all query terms": [""],
+def test_a_label_says_what_differs_from_most(results):
+    base = [r for r in results if r.mode == "hybrid" and r.collection == "beir-nfcorpus" and r.top_k == 24]
+    changes = [{"cls_dim": 8}, {"top_k": 6}, {"bits": None}, {"query_terms": 5}, {"cls_dim": 4, "top_k": 3}]
+    varied = [replace(base[0], condition=str(change), latency=None, **change) for change in changes]
+    varied = [replace(r, index=replace(r.index, bytes=n)) for n, r in enumerate([*base, *varied], 10**6)]
+    (chart,) = tradeoff.section(Systems(varied)).blocks
+    assert {row["label"] for row in chart.spec["data"][0]["values"]} == {
+        "Eq. 12",
+        "d' 8",
+        "k 6",
+        "bits exact",
+        "query terms 5",
+        "d' 4, k 3",
     }
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(0.31, 0.47), (0, 0), (5, 5), (-1, 1), (1e-6, 2e-6), (0, 123456), (-0.3, -0.1)]
-)
-def test_ticks_span_the_values(low, high):
-    found = ticks(low, high)
-    assert found[0] <= low
-    assert found[-1] >= high
-    assert 2 <= len(found) <= 8
+def test_the_frontier_has_what_nothing_beats():
+    draw = random.Random(3)
+    points = [Point(draw.randint(1, 20), draw.randint(1, 20), "dense", "", "") for _ in range(200)]
+    wanted = {
+        (p.x, p.y)
+        for p in points
+        if not any((q.x, q.y) != (p.x, p.y) and q.x <= p.x and q.y >= p.y for q in points)
+    }  # fmt: skip
+    assert {(p.x, p.y) for p in frontier(points)} == wanted
 
 
-@pytest.mark.parametrize("axis", [linear, logarithmic])
-@pytest.mark.parametrize("values", [[3.0], [0.002, 70.0], [1.0, 10.0], [1.0, 1e9]])
-def test_axes_map_into_the_frame(axis, values):
-    shown, scale = axis(values, 48, 350)
-    assert all(48 - 1e-9 <= scale(value) <= 350 + 1e-9 for value in values)
-    assert math.isclose(scale(shown[0]), 48)
-    assert math.isclose(scale(shown[-1]), 350)
-
-
-@pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [1.0] * 5000 + [-0.5] * 2000, [-0.1]])
-def test_delta_charts_of_any_size(values):
-    drawn = charts.delta_chart(Deltas("c", "difference", values))
-    assert ('class="gain"' in drawn) == (max(values) > 0)
-    assert ('class="loss"' in drawn) == (min(values) < 0)
-    assert len(drawn) < 12_000
+def test_large_charts_are_thinned():
+    deltas = [(str(n), 1 - n / 3500) for n in range(7000)]
+    rows = difference_chart("c", "AP", deltas, 1.0).spec["data"]["values"]
+    assert len(rows) <= 600
+    assert (rows[0]["from"], rows[-1]["to"]) == (0, 7000)
+    assert all(a["to"] == b["from"] for a, b in pairwise(rows))
+    rows = curve_chart("c", "loss", {"loss": [(float(n), 1.0) for n in range(10_001)]}).spec["data"]["values"]
+    assert len(rows) <= 402
+    assert (rows[0]["step"], rows[-1]["step"]) == (0, 10_000)

@@ -11,13 +11,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+<<<<<<< HEAD
 from pyserini_dupmae.modeling.loading import load_model
+=======
+from pyserini_dupmae.evaluation.results import TRAINING_LOG
+from pyserini_dupmae.modeling.loading import load_model, quiet_transformers
+>>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.modeling.weights import quiet_transformers, reading
 from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.training.pair.batches import Batches, Drawn
 from pyserini_dupmae.training.pair.objective import PairSettings, pair_loss
 from pyserini_dupmae.training.pair.prepare import Prepared, load_prepared
+from pyserini_dupmae.training.run_folder import write_log
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path, remove, write_json
 from pyserini_dupmae.util.log import logger
@@ -121,9 +127,14 @@ def train(
     result = PairResult(output, options.steps, trainer.seconds, means)
     with atomic_path(output) as folder, quiet_transformers():
         dupmae.save_pretrained(folder)
+        write_log(folder / TRAINING_LOG, map(_logged, range(1, options.steps + 1), trainer.history))
         write_json(folder / RESULT, {**record, "seconds": result.seconds, "losses": means})
     remove(unfinished)
     return result
+
+
+def _logged(step: int, parts: dict[str, float]) -> dict[str, float]:
+    return {"step": step, "loss": sum(parts.values()), **{f"loss_{name}": part for name, part in parts.items()}}
 
 
 class PairTrainer:
