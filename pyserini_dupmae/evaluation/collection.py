@@ -21,8 +21,8 @@ from pyserini_dupmae.util.machine import cores
 
 if TYPE_CHECKING:
     from pyserini_dupmae.modeling.query_encoder import EncodedQuery
-    searches = {mode: search_with(searcher.engines, mode, threads) for mode in modes}
-    encoded: list[tuple[str, EncodedQuery]] = []
+    from pyserini_dupmae.search.engines import Engines
+    from pyserini_dupmae.search.fusion import Ranking
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
 SHOWN_HITS, SHOWN_WORDS = 10, 8
@@ -130,13 +130,12 @@ def measure_search(
     return Measured(run, measure(run, qrels, metrics), seconds, shown)
 
 
-def search_with(engines: Engines, mode: str, threads: int | None = None, terms: Sequence[str] | None = None) -> Search:
+def search_with(engines: Engines, mode: str, threads: int | None = None) -> Search:
     """A search for `measure_search` that takes encoded queries; its first hits have their parts and words.
 
     Args:
         engines: opened for ``mode``: "dense", "sparse" or "hybrid".
         threads: threads that search (default: one for each core that the process may use).
-        terms: the tokens by id, for a store that was written without them.
     """
     from pyserini_dupmae.search.explanation import token_shares
 
@@ -145,7 +144,7 @@ def search_with(engines: Engines, mode: str, threads: int | None = None, terms: 
     def hits(query: EncodedQuery, ranking: Ranking) -> list[Hit]:
         found = engines.hits(ranking)
         first = found[: SHOWN_HITS + 1]  # one may be the query itself
-        shares = token_shares(engines.exact, query, ranking.rows[: len(first)], terms)
+        shares = token_shares(engines.exact, query, ranking.rows[: len(first)])
         explained = []
         for hit, tokens in zip(first, shares, strict=True):
             dense, sparse = (hit.cls_score, hit.ot_score) if mode == "hybrid" else (None, None)
@@ -188,14 +187,8 @@ def measure_searcher(
         UserError: an unknown mode, one for which the searcher has no index, or a metric that does not exist.
     """
     pairs = list(topics)
-<<<<<<< HEAD
-    engines = searcher.engines
-    rankers = {mode: engines.ranker(mode) for mode in modes}
-    encoded: list[tuple[str, EncodedQuery]] = []
-=======
     searches = {mode: search_with(searcher.engines, mode, threads) for mode in modes}
-    encoded = []
->>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
+    encoded: list[tuple[str, EncodedQuery]] = []
     with _bar(len(pairs), "encoding queries") as progress:
         for start in range(0, len(pairs), ENCODED_TOGETHER):
             part = pairs[start : start + ENCODED_TOGETHER]

@@ -222,7 +222,7 @@ def _measure(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path)
     queries = [(qid, indexes.query(query, setting)) for qid, query in task.queries]
     with indexes.open(setting) as searchable:
         found = measure_search(
-            search_with(searchable.engines, setting.mode, task.threads, indexes.store.terms),
+            search_with(searchable.engines, setting.mode, task.threads),
             queries,
             task.qrels,
             metrics=task.metrics,

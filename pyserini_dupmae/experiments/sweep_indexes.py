@@ -20,7 +20,7 @@ from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever, read_faiss
 from pyserini_dupmae.search.index_folder import IndexFolder
 from pyserini_dupmae.store import ForwardStore, StoreInfo, write_shard
-from pyserini_dupmae.util.files import atomic_open, atomic_path
+from pyserini_dupmae.util.files import atomic_open, atomic_path, write_json
 from pyserini_dupmae.util.log import logger
 
 CANDIDATE_BITS = 8
@@ -165,4 +165,5 @@ def _write_reduced(
         checksums[name] = write_shard(folder / name, shard.docids(), *arrays, store.model.vocab_size)
     model = store.model if axes is None else replace(store.model, cls_dim=axes.shape[1])
     most = store.max_weight if quantisation is None else (2**quantisation.bits - 1) * quantisation.scale
+    write_json(folder / StoreInfo.terms_file, store.terms)
     StoreInfo(model, len(store), store.top_k, most, list(checksums), checksums=checksums).write(folder)

@@ -15,16 +15,9 @@ from typing import Any
 
 from pyserini_dupmae import __version__
 from pyserini_dupmae.evaluation.results import read_results
-<<<<<<< HEAD
 from pyserini_dupmae.evaluation.tables import Markdown, markdown_table, markdown_text
-from pyserini_dupmae.report import per_query, scores, tradeoff, training
-from pyserini_dupmae.report.blocks import Block, Cell, Section, Table
-from pyserini_dupmae.report.charts import delta_chart, line_chart, line_style
-=======
-from pyserini_dupmae.evaluation.tables import markdown_table
 from pyserini_dupmae.report import origin, per_query, scores, tradeoff, training
 from pyserini_dupmae.report.blocks import Cell, Commands, Section, Table
->>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
 from pyserini_dupmae.report.labels import Systems
 from pyserini_dupmae.util.files import atomic_open
 from pyserini_dupmae.util.lazy import require
@@ -118,20 +111,12 @@ def markdown(title: str, sections: Sequence[Section], footer: str) -> str:
     """The same sections and tables. Charts are left to the page, and sections that have charts alone are left out."""
     parts = [f"# {markdown_text(title)}"]
     for section in sections:
-<<<<<<< HEAD
-        tables = [block for block in section.blocks if isinstance(block, Table)]
-        if tables:
-            parts += [f"## {markdown_text(section.title)}", markdown_text(section.text)]
-        for table in tables:
-            parts += [f"### {markdown_text(table.caption)}", _table(table)]
-=======
         written = [block for block in section.blocks if isinstance(block, Table | Commands)]
         if written:
-            parts += [f"## {section.title}", section.text]
+            parts += [f"## {markdown_text(section.title)}", markdown_text(section.text)]
         for block in written:
-            text = _table(block) if isinstance(block, Table) else "```shell\n" + "\n".join(block.commands) + "\n```"
-            parts += [f"### {block.caption}", text]
->>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
+            text = _table(block) if isinstance(block, Table) else "\n".join(f"    {line}" for line in block.commands)
+            parts += [f"### {markdown_text(block.caption)}", text]
     return "\n\n".join([*parts, footer]) + "\n"
 
 
@@ -145,18 +130,9 @@ def _table(table: Table) -> str:
 
 
 def _cell(cell: Cell, published: bool) -> str:
-<<<<<<< HEAD
-    text = f"**{markdown_text(cell.text)}**" if cell.best else _styled(cell.text, published)
-    return Markdown(f"{text} ({markdown_text(cell.note)})" if cell.note else text)
+    return Markdown(f"**{markdown_text(cell.text)}**") if cell.best else _styled(cell.text, published)
 
 
 def _styled(text: str, published: bool) -> Markdown:
     shown = markdown_text(text)
-    return Markdown(f"*{shown}*") if published and text != "–" else shown
-=======
-    return f"**{cell.text}**" if cell.best else _styled(cell.text, published)
-
-
-def _styled(text: str, published: bool) -> str:
-    return f"*{text}*" if published and text else text
->>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
+    return Markdown(f"*{shown}*") if published and text else shown

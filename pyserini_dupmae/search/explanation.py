@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,18 +94,13 @@ def explain(
     return Explanation(docid, score, cls_score, ot_score, tokens)
 
 
-def token_shares(
-    exact: ExactScorer, query: EncodedQuery, rows: np.ndarray, terms: Sequence[str] | None = None
-) -> list[list[TokenShare]]:
-    """For each document of ``rows`` (n,) the tokens that carry the second part of its score, largest first.
-
-    ``terms`` are the tokens by id, for a store that was written without them.
-    """
+def token_shares(exact: ExactScorer, query: EncodedQuery, rows: np.ndarray) -> list[list[TokenShare]]:
+    """For each document of ``rows`` (n,) the tokens that carry the second part of its score, largest first."""
     _, token_ids, weights = exact.store.gather(rows, exact.top_k)
     token_ids, weights = token_ids.astype(np.int64), weights.astype(np.float64)
     query_weights = query.mu(exact.store.model.vocab_size)[token_ids].astype(np.float64)
     contributions = query_weights * weights
-    terms, found = exact.store.terms if terms is None else terms, []
+    terms, found = exact.store.terms, []
     for row, order in enumerate(np.argsort(-contributions, axis=1, kind="stable")):
         kept = order[contributions[row, order] != 0]
         columns = [column[row, kept].tolist() for column in (token_ids, query_weights, weights, contributions)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pyserini_dupmae.evaluation.results import TRAINING_LOG
 from pyserini_dupmae.util.errors import UserError, first_line
-<<<<<<< HEAD
-from pyserini_dupmae.util.files import remove, write_json
-from pyserini_dupmae.util.json_text import read_json
-=======
 from pyserini_dupmae.util.files import atomic_open, remove, write_json
->>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
+from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.resume import begun_with, difference
 

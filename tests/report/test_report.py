@@ -244,10 +244,7 @@ def test_how_it_was_made(page):
 def test_markdown_has_the_same_tables(folder, page, results):
     text = (folder / "out" / "report.md").read_text()
     assert text.startswith("# Mine & yours\n\n## Overview")
-<<<<<<< HEAD
     assert r"### mine & \<yours\> test" in text
-=======
->>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
     for result in results:
         assert all(f"{value:.4f}" in text for value in result.metrics.values())
     assert "| *Contriever* | " in text

@@ -11,12 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-<<<<<<< HEAD
-from pyserini_dupmae.modeling.loading import load_model
-=======
 from pyserini_dupmae.evaluation.results import TRAINING_LOG
-from pyserini_dupmae.modeling.loading import load_model, quiet_transformers
->>>>>>> 57ca465 (The report is one page with Vega's charts, settings as columns, intervals, queries that unfold, and how the numbers came about; training keeps its log)
+from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.modeling.weights import quiet_transformers, reading
 from pyserini_dupmae.training.finetune.model import FinetuneModel
