@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyserini_dupmae.modeling.query_encoder import EncodedQuery
     from pyserini_dupmae.search.engines import Engines
     from pyserini_dupmae.search.fusion import Ranking
+    from pyserini_dupmae.search.milvus_engine import MilvusEngine
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
 SHOWN_HITS, SHOWN_WORDS = 10, 8
@@ -130,7 +131,7 @@ def measure_search(
     return Measured(run, measure(run, qrels, metrics), seconds, shown)
 
 
-def search_with(engines: Engines, mode: str, threads: int | None = None) -> Search:
+def search_with(engines: Engines | MilvusEngine, mode: str, threads: int | None = None) -> Search:
     """A search for `measure_search` that takes encoded queries; its first hits have their parts and words.
 
     Args:

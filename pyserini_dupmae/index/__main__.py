@@ -14,8 +14,9 @@ from typing import Any
 
 from pyserini_dupmae import api
 from pyserini_dupmae.index.info import DEFAULT_KINDS
+from pyserini_dupmae.index.milvus import DENSE_INDEXES
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_overwrite, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import MILVUS, add_milvus, add_overwrite, make_parser, positive_int, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
     add("--faiss-factory", default="Flat", metavar="F", help="type of the FAISS index; only Flat gives exact search")
     add("--top-k", type=positive_int, metavar="K", help="weights of a document in the sparse index (default: all kept)")
     add("--quantization-bits", type=int, default=8, metavar="B", help="bits of a weight in the sparse index, 1 to 16")
+    add("--to-milvus", **to, const=MILVUS, help="load into the Milvus at --uri, what search --engine milvus reads")
+    add_milvus(result)
+    add("--milvus-index", choices=tuple(DENSE_INDEXES), default="FLAT", help="of [CLS]; only FLAT gives exact search")
     add_overwrite(result)
     return result
 
@@ -48,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         top_k=args.top_k,
         bits=args.quantization_bits,
         overwrite=args.overwrite,
+        uri=args.uri,
+        collection=args.collection,
+        milvus_index=args.milvus_index,
     )
     if result.next_command is not None:
         print("search it with:", result.next_command, sep="\n")

@@ -16,9 +16,12 @@ from pyserini_dupmae.index.faiss import import_faiss, write_faiss
 from pyserini_dupmae.index.info import DEFAULT_KINDS, INFO_JSON, KINDS, IndexInfo
 from pyserini_dupmae.index.jsonl import write_jsonl
 from pyserini_dupmae.index.lucene import write_lucene
+from pyserini_dupmae.index.milvus import load
+from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION
 from pyserini_dupmae.index.postings import write_postings
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.util.command import MILVUS
 from pyserini_dupmae.util.digests import digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
@@ -29,7 +32,8 @@ from pyserini_dupmae.util.log import logger
 class IndexResult:
     """What `index` built: the ``seconds`` of each kind, for ``documents`` documents, below ``folder``.
 
-    ``next_command`` searches the collection with Pyserini; it is there when both of its indexes are.
+    ``next_command`` searches the collection: in Milvus, where it was loaded, else with Pyserini when both of its
+    indexes are there.
     """
 
     folder: Path
@@ -51,6 +55,9 @@ def index(
     top_k: int | None = None,
     bits: int = 8,
     overwrite: bool = False,
+    uri: str | None = None,
+    collection: str = DEFAULT_COLLECTION,
+    milvus_index: str = "FLAT",
 ) -> IndexResult:
     """Build indexes of an encoded collection; each is complete or absent.
 
@@ -65,12 +72,16 @@ def index(
         folders: the ``output`` of an encoding, which holds a ``store``, or several that become one collection, numbered
             in the order given.
         to: which indexes to write, each to a folder of its name: ``"faiss"``, ``"lucene"``, ``"postings"`` for the
-            engine ``scan``, and ``"jsonl"`` for other tools.
+            engine ``scan``, and ``"jsonl"`` for other tools; ``"milvus"`` loads the collection into a Milvus. Loading
+            goes on where it was interrupted.
         output: where the folders of the indexes are made (default: the one that is given as ``folders``).
         faiss_factory: FAISS's name of the dense index; only ``"Flat"`` gives exact search.
         top_k: how many weights of a document the sparse index holds (default: all that the store keeps).
         bits: of a weight in the sparse index, 1 to 16.
         overwrite: replace indexes that exist.
+        uri, collection: of ``"milvus"``: a file of Milvus Lite (``milvus.db``) or a server (``http://host:19530``), and
+            the collection's name there. Credentials come from the environment, see docs/milvus.md.
+        milvus_index: of ``"milvus"``: its index of the dense vectors; only ``"FLAT"`` gives exact search.
 
     Raises:
         UserError: the stores do not belong together, share a docid or are damaged, an index exists, a setting is out of
@@ -79,10 +90,13 @@ def index(
     places = [Path(folder) for folder in ([folders] if isinstance(folders, str | os.PathLike) else folders)]
     if not places:
         raise UserError("no folder of an encoded collection is given")
-    if output is None and len(places) > 1:
+    asked = [to] if isinstance(to, str) else list(to)
+    kinds = known_kinds(kind for kind in asked if kind != MILVUS)
+    if (MILVUS in asked) != (uri is not None):
+        raise UserError("--to-milvus and --uri belong together; give both or neither")
+    if output is None and len(places) > 1 and kinds:
         raise UserError("several --embeddings are given; say with --output where the indexes of all of them go")
     target = places[0] if output is None else Path(output)
-    kinds = known_kinds(to)
     store = ForwardStore(*(place / "store" for place in places))
     top_k = store.top_k if top_k is None else top_k
     if not 1 <= top_k <= store.top_k:
@@ -94,7 +108,7 @@ def index(
         _admit(target / kind, overwrite)
     require_tools(kinds)
     store.verify()
-    collection = _collection_hash(store)
+    docids = _collection_hash(store)
     seconds = {}
     for kind in kinds:
         started = time.perf_counter()
@@ -103,12 +117,21 @@ def index(
             facts = WRITERS[kind](folder, store, settings)
             stores = [os.path.relpath(place.resolve(), (target / kind).resolve()) for place in store.folders]
             facts |= {"contents": store.digest(), "files": digest(folder)}
-            IndexInfo(kind, store.model, len(store), collection, stores, **facts).write(folder)
+            IndexInfo(kind, store.model, len(store), docids, stores, **facts).write(folder)
         seconds[kind] = time.perf_counter() - started
         rate = len(store) / seconds[kind]
         logger.info("%s: %d documents in %.2f s (%.0f a second)", target / kind, len(store), seconds[kind], rate)
+    if uri is not None:
+        started = time.perf_counter()
+        load(store, uri, name=collection, top_k=top_k, dense_index=milvus_index, overwrite=overwrite)
+        seconds[MILVUS] = time.perf_counter() - started
     searchable = all((target / kind).exists() for kind in DEFAULT_KINDS)
-    return IndexResult(target, len(store), seconds, search_command(target, store.model.name) if searchable else None)
+    command = search_command(target, store.model.name) if searchable else None
+    if uri is not None:
+        named = "" if collection == DEFAULT_COLLECTION else f" --collection {shlex.quote(collection)}"
+        where = f"--engine {MILVUS} --uri {shlex.quote(uri)}{named} --encoder {shlex.quote(str(store.model.name))}"
+        command = f"python -m pyserini_dupmae.search {where} --topics TOPICS --output run.txt"
+    return IndexResult(target, len(store), seconds, command)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pyserini_dupmae import api
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
+    MILVUS,
     add_batch_size,
     add_device,
     add_dtype,
     add_encoder,
     add_engine,
+    add_milvus,
     add_shard,
     add_threads,
     make_parser,
@@ -31,14 +33,15 @@ def parser() -> argparse.ArgumentParser:
     """The command's options, named as the keywords of `search`."""
     result = make_parser("search", __doc__)
     add = result.add_argument
-    add("--index", required=True, help="folder that was --embeddings of pyserini_dupmae.encode")
+    add("--index", help="folder that was --embeddings of pyserini_dupmae.encode; this or --uri")
+    add_milvus(result)
     add_encoder(result)
     add("--topics", required=True, help="a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec) or an ir_datasets id")
     add("--output", required=True, help="the run to write")
     add("--output-format", choices=("trec", "msmarco"), default="trec", help="form of the run")
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
     add("--mode", choices=("dense", "sparse", "hybrid"), default="hybrid", help="both parts of Eq. 12, or one alone")
-    add_engine(result)
+    add_engine(result, MILVUS)
     add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--max-depth", type=positive_int, metavar="N", help="longest list to ask an index for (default: any)")
     add("--remove-query", action="store_true", help="leave out the document that has the query's own id")

@@ -22,6 +22,7 @@ from pyserini_dupmae.search.faiss_retriever import FaissRetriever, read_faiss
 from pyserini_dupmae.search.fusion import Fusion, Ranker, Ranking
 from pyserini_dupmae.search.index_folder import IndexFolder
 from pyserini_dupmae.store import STORE_JSON, ForwardStore
+from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.command import ENGINES
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
@@ -89,7 +90,7 @@ class Engines:
     and digest of the documents in the folder, is there where the store is a part of them: then postings are in memory.
     """
 
-    exact: ExactScorer
+    exact: ExactScorer[ForwardStore]
     folder: Path
     choice: Choice
     written: IndexFolder | None = None
@@ -148,9 +149,7 @@ class Engines:
 
     def hits(self, ranking: Ranking) -> list[Hit]:
         """A ranking by docid."""
-        docids = self.exact.docids.take(ranking.rows.tolist())
-        scores = (ranking.scores, ranking.cls_scores, ranking.ot_scores)
-        return list(map(Hit, docids, *(column.tolist() for column in scores)))
+        return hits_of(ranking, self.exact.docids)
 
     def document(self, docid: str | int) -> Any | None:
         """Pyserini's ``Document`` from the Lucene index, which is opened if it is not yet; None when it has none."""
@@ -161,6 +160,12 @@ class Engines:
     def close(self) -> None:
         if self.sparse is not None:
             self.sparse.close()
+
+
+def hits_of(ranking: Ranking, docids: TakenDocIds) -> list[Hit]:
+    """A ranking by docid."""
+    scores = (ranking.scores, ranking.cls_scores, ranking.ot_scores)
+    return list(map(Hit, docids.take(ranking.rows.tolist()), *(column.tolist() for column in scores)))
 
 
 def require_mode(mode: str) -> tuple[str, ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
 import numpy as np
 from scipy.sparse import csr_array
 
+from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
-from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.errors import UserError
 
 # Rows taken at a time. Fewer would stay in a core's cache, but every time costs something for each shard that they hit.
@@ -14,13 +18,36 @@ BLOCK = 2048
 IDS_OF_TWO_BYTES = 1 << 16
 
 
-class ExactScorer:
+class Representations(Protocol):
+    """What is read of a `ForwardStore`, or of what stands for one."""
+
+    model: ModelIdentity
+    top_k: int
+
+    @property
+    def folders(self) -> Sequence[object]:
+        """Where it lies, for messages."""
+
+    @property
+    def docids(self) -> TakenDocIds:
+        """Every docid, by row."""
+
+    def gather(
+        self, rows: Sequence[int] | np.ndarray, top_k: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `ForwardStore.gather`."""
+
+
+StoreT = TypeVar("StoreT", bound=Representations)
+
+
+class ExactScorer(Generic[StoreT]):
     """A `fusion.Scorer` over a forward store, with I_d the ``top_k`` largest weights of a document.
 
     Sums are taken in float64, one document at a time and in a fixed order.
     """
 
-    def __init__(self, store: ForwardStore, top_k: int | None = None):
+    def __init__(self, store: StoreT, top_k: int | None = None):
         self.store = store
         self.top_k = min(top_k or store.top_k, store.top_k)
         self.docids = store.docids

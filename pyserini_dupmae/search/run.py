@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pyserini_dupmae.data.runs import FORMS, run_lines
 from pyserini_dupmae.data.topics import Topic, Topics, read_topics
+from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.fusion import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
@@ -73,7 +74,7 @@ class SearchResult:
 
 
 def search(
-    index: str | os.PathLike,
+    index: str | os.PathLike | None = None,
     *,
     topics: Topics,
     output: str | os.PathLike,
@@ -94,6 +95,8 @@ def search(
     shard_id: int = 0,
     shard_num: int = 1,
     verify: bool = False,
+    uri: str | None = None,
+    collection: str = DEFAULT_COLLECTION,
 ) -> SearchResult:
     """Search an encoded collection by Eq. 12 and write a run, which holds exact scores only.
 
@@ -108,7 +111,7 @@ def search(
     The run does not depend on ``batch_size`` and ``threads``.
 
     Args:
-        index: the folder that was ``output`` of `encode`.
+        index: the folder that was ``output`` of `encode`. Or ``uri``.
         topics: a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec), an ir_datasets id, or the topics themselves:
             pairs of query id and text, or query id -> text.
         output: the run to write.
@@ -123,7 +126,8 @@ def search(
         device: where the queries are encoded (default: a GPU if there is one).
         dtype: what the queries are encoded in: ``"auto"``, as the documents were, ``"float32"``, ``"bfloat16"`` or
             ``"float16"``.
-        engine: ``"scan"``, which scores every document and needs neither FAISS nor Java, ``"lists"``, or ``"auto"``.
+        engine: ``"scan"``, which scores every document and needs neither FAISS nor Java, ``"lists"``, or ``"auto"``;
+            with ``uri`` it is ``"milvus"``.
         query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
         query_max_length: tokens kept of a query (default: the model's).
         output_format: ``"trec"`` (``qid Q0 docid rank score tag``) or ``"msmarco"`` (``qid docid rank``).
@@ -131,6 +135,8 @@ def search(
             scores are written in full, and beside the run a file that says what it is of. ``index`` was encoded as that
             shard, or holds the whole, of which a part is searched.
         verify: read all files of the collection first, and compare them with the checksums that are kept of them.
+        uri, collection: what ``index --to-milvus`` has loaded: a file of Milvus Lite (``milvus.db``) or a server
+            (``http://host:19530``), and the collection's name there.
 
     Raises:
         UserError: there is no such index, model or topics, the model did not encode the collection, or an option is out
@@ -166,6 +172,8 @@ def search(
         shard_id=shard_id,
         shard_num=shard_num,
         verify=verify,
+        uri=uri,
+        collection=collection,
     ) as searcher:
         with atomic_open(path) as run, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
             for batch, queries, encoding in _encoded(searcher, pairs, batch_size):

@@ -6,10 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
-from pyserini_dupmae.search.engines import Hit, open_collection
+from pyserini_dupmae.search.engines import Engines, Hit, open_collection, require_mode
 from pyserini_dupmae.search.fusion import Ranking
+from pyserini_dupmae.search.milvus_engine import MilvusEngine, open_milvus
+from pyserini_dupmae.util.command import MILVUS
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.machine import cores
@@ -31,14 +34,15 @@ class DupMAESearcher:
     It can be used in a ``with`` statement, which closes it.
 
     Args:
-        index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``.
+        index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``. Or
+            ``uri``.
         encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
             own). By name it is loaded once the index has been opened. A scan is computed where the model is.
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
         engine: ``"scan"``, which scores every document, ``"lists"``, or ``"auto"``, as `pyserini_dupmae.search.engines`
-            says.
+            says. With ``uri`` it is ``"milvus"``, which ``"auto"`` takes then.
         device: where queries are encoded (default: a GPU if there is one). This and what follows is of an encoder that
             is named; one that is loaded is as it is.
         dtype: what queries are encoded in: ``"auto"``, as the documents were, ``"float32"``, ``"bfloat16"`` or
@@ -48,6 +52,8 @@ class DupMAESearcher:
         verify: read all files of the collection first, and compare them with the checksums that are kept of them.
         shard_id, shard_num: search one shard, from 0, of a collection that is cut into ``shard_num``: ``index`` was
             encoded as that shard, or holds the whole, of which a part is searched.
+        uri, collection: what ``index --to-milvus`` has loaded: a file of Milvus Lite (``milvus.db``) or a server
+            (``http://host:19530``), and the collection's name there. Neither FAISS nor Java nor a store is needed.
 
     Raises:
         UserError: an unknown mode, no such index or model, a model that did not encode the collection, or damage.
@@ -55,7 +61,7 @@ class DupMAESearcher:
 
     def __init__(
         self,
-        index: str | os.PathLike,
+        index: str | os.PathLike | None = None,
         encoder: str | os.PathLike | QueryModel | None = None,
         *,
         mode: str = "hybrid",
@@ -69,16 +75,20 @@ class DupMAESearcher:
         shard_id: int = 0,
         shard_num: int = 1,
         verify: bool = False,
+        uri: str | None = None,
+        collection: str = DEFAULT_COLLECTION,
     ):
         self.certify, self.max_depth = certify, max_depth
-        self.engines = open_collection(index, mode, engine, shard_id, shard_num, verify)
+        self.engines = _open(index, mode, engine, (shard_id, shard_num), verify, uri, collection)
         store = self.engines.exact.store
         if not isinstance(encoder, QueryModel):
             chosen = store.dtype if dtype == "auto" else dtype
             encoder = QueryModel.load(str(encoder or DEFAULT_MODEL), device, chosen, query_top_k, query_max_length)
         self.encoder = encoder
         self.engines.device = str(self.encoder.model.device)
-        self.encoder.identity.require(store.model, str(index))
+        if isinstance(self.engines, MilvusEngine):
+            self.engines.exact.store.terms = self.encoder.model.terms
+        self.encoder.identity.require(store.model, str(uri or index))
         if encoder.dtype != store.dtype:
             logger.warning("queries are encoded in %s, but documents were in %s", encoder.dtype, store.dtype)
         self.num_docs = len(self.engines.exact.docids)
@@ -116,8 +126,11 @@ class DupMAESearcher:
     def doc(self, docid: str | int) -> Any | None:
         """Pyserini's ``Document`` by docid (str) or row (int), from the Lucene index; None when there is none.
 
-        Its ``raw()`` is there when the collection was encoded with its contents.
+        Its ``raw()`` is there when the collection was encoded with its contents. From Milvus, an object that has its
+        methods ``docid``, ``contents`` and ``raw``.
         """
+        if isinstance(self.engines, MilvusEngine):
+            return self.engines.document(docid)
         if self.mode == "dense":
             raise UserError(
                 "the dense mode does not open the Lucene index, which keeps the documents; use another mode"
@@ -125,7 +138,7 @@ class DupMAESearcher:
         return self.engines.document(docid)
 
     def close(self) -> None:
-        """Close the Lucene index."""
+        """Close the Lucene index, or the connection to Milvus."""
         self.engines.close()
 
     def __enter__(self) -> DupMAESearcher:
@@ -133,3 +146,29 @@ class DupMAESearcher:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open(
+    index: str | os.PathLike | None,
+    mode: str,
+    engine: str,
+    shard: tuple[int, int],
+    verify: bool,
+    uri: str | None,
+    collection: str,
+) -> Engines | MilvusEngine:
+    """Open a folder or a collection in Milvus, whichever is given; both or neither is a `UserError`."""
+    if (index is None) == (uri is None):
+        raise UserError("give --index, the folder of a collection, or --uri, a Milvus, and not both")
+    if index is not None:
+        if engine == MILVUS:
+            raise UserError("--engine milvus searches a Milvus; say with --uri where it is, and leave out --index")
+        return open_collection(index, mode, engine, *shard, verify)
+    if engine not in ("auto", MILVUS):
+        raise UserError(f"--engine {engine} reads a folder; with --uri it is {MILVUS}")
+    if shard != (0, 1):
+        raise UserError("--uri and --shard-num exclude each other; a cluster of Milvus has shards of its own")
+    if verify:
+        raise UserError("--verify reads the files of a folder; what is loaded into Milvus was compared with them then")
+    require_mode(mode)
+    return open_milvus(str(uri), collection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -12,7 +13,15 @@ import numpy as np
 from pyserini_dupmae.store.shard import Shard
 
 
-class DocIds(Sequence[str]):
+class TakenDocIds(Sequence[str], ABC):
+    """The docid of every row, of which some can be taken at once."""
+
+    @abstractmethod
+    def take(self, rows: Iterable[int]) -> list[str]:
+        """The docids of ``rows``, which are not negative, in their order."""
+
+
+class DocIds(TakenDocIds):
     """The docid of every row of some shards, one after another. To make it, or to ask for one, reads no other."""
 
     def __init__(self, shards: Sequence[Shard]):

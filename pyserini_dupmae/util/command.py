@@ -17,6 +17,8 @@ from pyserini_dupmae.util.errors import UserError, fail
 
 DTYPES = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "scan", "lists")
+MILVUS = "milvus"
+"""The engine that has no folder."""
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -160,11 +162,17 @@ def add_shard(parser: Any, what: str) -> None:
     parser.add_argument("--shard-num", type=positive_int, default=1, metavar="N", help="into how many parts it is cut")
 
 
-def add_engine(parser: Any) -> None:
-    """``--engine``: how documents are found."""
+def add_milvus(parser: Any) -> None:
+    """``--uri`` and ``--collection``: a collection in Milvus."""
+    parser.add_argument("--uri", help="a Milvus: a file of Milvus Lite (milvus.db) or http://HOST:PORT")
+    parser.add_argument("--collection", default="dupmae", metavar="NAME", help="name of the collection in Milvus")
+
+
+def add_engine(parser: Any, *more: str) -> None:
+    """``--engine``: how documents are found. ``more`` are engines that this command has and others have not."""
     parser.add_argument(
         "--engine",
-        choices=ENGINES,
+        choices=(*ENGINES, *more),
         default="auto",
         help="scan scores every document, lists takes the best of both indexes, auto chooses; no result changes",
     )

@@ -1,0 +1,446 @@
+"""A collection in Milvus Lite: the rankings of the other engines, and refusals."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyserini_dupmae.api as dupmae
+from pyserini_dupmae import DupMAESearcher
+from pyserini_dupmae.index import milvus as loading
+from pyserini_dupmae.index import milvus_client
+from pyserini_dupmae.index.milvus import MilvusInfo
+from pyserini_dupmae.index.milvus_client import Milvus
+from pyserini_dupmae.search import milvus_engine
+from pyserini_dupmae.search.engines import open_collection
+from pyserini_dupmae.search.milvus_engine import MilvusDense, MilvusEngine, MilvusSparse, open_milvus
+from pyserini_dupmae.store import ForwardStore
+from tests.search.exhaustive import brute_force
+
+NAME = "docs"
+
+
+@pytest.fixture(scope="module")
+def uri(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The collection in Milvus Lite, with batches small enough for several."""
+    uri = str(tmp_path_factory.mktemp("milvus") / "milvus.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "BATCH", 64)
+        dupmae.index(encoded, to="milvus", uri=uri, collection=NAME)
+    return uri
+
+
+@pytest.fixture
+def opened(uri: str) -> Iterator[MilvusEngine]:
+    engine = open_milvus(uri, NAME)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def spoiled(encoded: Path, tmp_path: Path) -> Iterator[Milvus]:
+    """A Milvus of its own, with the collection in it, that a test may spoil."""
+    uri = str(tmp_path / "spoiled.db")
+    dupmae.index(encoded, to="milvus", uri=uri, collection=NAME)
+    milvus = Milvus(uri)
+    yield milvus
+    milvus.close()
+
+
+def test_documents_come_back_as_they_are_in_the_store(opened, encoded):
+    store = ForwardStore(encoded / "store")
+    rows = np.random.default_rng(0).permutation(len(store))
+    for one, other in zip(opened.exact.store.gather(rows), store.gather(rows), strict=True):
+        kept = store.gather(rows)[2] > 0
+        if one.shape == kept.shape and one.dtype == np.int32:
+            one, other = one * kept, other * kept
+        np.testing.assert_array_equal(one, other)
+    assert opened.exact.docids.take(rows.tolist()) == store.docids.take(rows.tolist())
+    assert opened.exact.docids.index("empty") == 300
+    assert len(opened.exact.docids) == 301
+    with pytest.raises(ValueError, match="is not among the docids"):
+        opened.exact.docids.index('no "such" document')
+
+
+def test_the_order_of_equal_weights_is_kept():
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        weights = -np.sort(-random.integers(1, 4, 20).astype(np.float32))
+        ids = random.permutation(900)[:20].astype(np.int32)
+        document = loading.Loaded("d", random.random(4, np.float32), ids, weights)
+        fields = loading.to_fields(7, document, 1000)
+        assert fields["places"]
+        assert loading.from_fields(fields, 1000).digest() == document.digest()
+    document = replace(document, weights=-np.sort(-random.random(20, np.float32)))
+    assert loading.to_fields(7, document, 1000)["places"] == ""
+
+
+@pytest.mark.parametrize("page", [16_384, 20])
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+@pytest.mark.usefixtures("short_lists")
+def test_finds_what_brute_force_finds(mode, page, opened, documents, queries, monkeypatch):
+    """Also where a list takes several pages, as one of more than 16,384 hits does."""
+    monkeypatch.setattr(milvus_engine, "PAGE", page)
+    rankings = opened.ranker(mode).search(queries, 30)
+    for query, ranking in zip(queries, rankings, strict=True):
+        expected = brute_force(documents, query, mode, 30)
+        assert ranking.proved
+        assert [hit.docid for hit in opened.hits(ranking)] == [docid for docid, _ in expected]
+        assert ranking.scores.tolist() == pytest.approx([score for _, score in expected], rel=1e-5)
+    assert min(ranking.depth for ranking in rankings) < 301
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "dense"}, {"mode": "sparse"}, {"remove_query": True}], ids=str)
+def test_the_run_is_that_of_scan_and_lists(
+    options, uri, encoded, tiny_model_dir, topics, corpus, tmp_path, short_lists
+):
+    asked = [*topics, *((docid, text[:60]) for docid, text in corpus[:20])]
+    arguments = {"topics": asked, "encoder": tiny_model_dir, "hits": 50, **options}
+    runs = {}
+    for engine in ("scan", "lists"):
+        runs[engine] = dupmae.search(encoded, output=tmp_path / engine, engine=engine, **arguments)
+    runs["milvus"] = dupmae.search(uri=uri, collection=NAME, output=tmp_path / "milvus", threads=2, **arguments)
+    assert all(runs["milvus"].proved)
+    assert runs["milvus"].document_terms == runs["scan"].document_terms
+    assert len({run.path.read_bytes() for run in runs.values()}) == 1
+
+
+@pytest.mark.usefixtures("short_lists")
+def test_bounds_hold_whatever_the_order_of_the_sums(opened, documents, queries, monkeypatch):
+    """Milvus's scores are moved by all that float32 sums can be off, in the worst way: what is out seems larger."""
+    everything = np.arange(len(documents.docids))
+    search = milvus_engine._List._search
+    random = np.random.default_rng(0)
+
+    def moved(self, vectors, limit, parameters):
+        answers = []
+        for vector, answer in zip(vectors, search(self, vectors, 301, {}), strict=True):
+            if self.field == "cls":
+                off = milvus_engine.ROUNDING * 16 / 2 * np.linalg.norm(vector) * self.store.info.largest_norm
+                pairs = [(row, score + random.uniform(-off, off)) for row, score in answer]
+            else:
+                off = min(len(vector), self.store.top_k) * 2.0**-24
+                pairs = [(row, score * (1 + random.uniform(-off, off))) for row, score in answer]
+            pairs = [pair for pair in pairs if pair[1] <= parameters.get("range_filter", math.inf)]
+            answers.append(sorted(pairs, key=lambda pair: -pair[1])[:limit])
+        return answers
+
+    monkeypatch.setattr(milvus_engine._List, "_search", moved)
+    monkeypatch.setattr(milvus_engine, "PAGE", 25)
+    store = opened.exact.store
+    for query in queries[:5]:
+        cls, ot = documents.parts(query, everything)
+        for n in (1, 10, 60):
+            (dense,) = MilvusDense(store).top([query], n, 1)
+            assert len(set(dense.rows.tolist())) == len(dense.rows) == n
+            assert np.delete(cls, dense.rows).max() <= dense.bound + 1e-6
+            sparse = MilvusSparse(store).top(query, n)
+            assert np.delete(ot, sparse.rows).max() <= sparse.bound * (1 + 1e-6)
+    for query, ranking in zip(queries[:5], opened.ranker().search(queries[:5], 20), strict=True):
+        assert ranking.proved
+        expected = brute_force(documents, query, "hybrid", 20)
+        assert [hit.docid for hit in opened.hits(ranking)] == [docid for docid, _ in expected]
+
+
+def test_a_page_of_equal_scores_ends_the_list(opened, queries, monkeypatch):
+    def same(self, vectors, limit, parameters):
+        return [[(row, 1.0) for row in range(limit)] for _ in vectors]
+
+    monkeypatch.setattr(milvus_engine._List, "_search", same)
+    monkeypatch.setattr(milvus_engine, "PAGE", 40)
+    (dense,) = MilvusDense(opened.exact.store).top(queries[:1], 100, 1)
+    assert (len(dense.rows), dense.bound >= 1.0) == (40, True)
+    sparse = MilvusSparse(opened.exact.store).top(queries[0], 100)
+    assert (len(sparse.rows), sparse.bound >= 1.0) == (40, True)
+
+
+@pytest.mark.usefixtures("short_lists")
+def test_an_approximate_index_proves_nothing(encoded, documents, queries, tmp_path, caplog):
+    uri = str(tmp_path / "hnsw.db")
+    dupmae.index(encoded, to="milvus", uri=uri, milvus_index="HNSW")
+    with caplog.at_level("WARNING", "pyserini_dupmae"):
+        engine = open_milvus(uri)
+    assert "has the index HNSW, which is approximate: nothing is proved" in caplog.text
+    for query, ranking in zip(queries, engine.ranker().search(queries, 10), strict=True):
+        assert not ranking.proved
+        exact = dict(brute_force(documents, query, "hybrid", 301))
+        found = [(hit.docid, hit.score) for hit in engine.hits(ranking)]
+        assert [score for _, score in found] == pytest.approx([exact[docid] for docid, _ in found])
+    engine.close()
+
+
+def test_fewer_weights_than_the_store_has(encoded, queries, tmp_path):
+    uri = str(tmp_path / "few.db")
+    dupmae.index(encoded, to="milvus", uri=uri, top_k=5)
+    dupmae.index(encoded, to=["faiss", "lucene"], output=tmp_path / "few", top_k=5)
+    engine, other = open_milvus(uri), open_collection(tmp_path / "few", engine="lists")
+    for one, two in zip(engine.ranker().search(queries, 20), other.ranker("hybrid").search(queries, 20), strict=True):
+        assert np.array_equal(one.rows, two.rows)
+        assert np.array_equal(one.scores, two.scores)
+    engine.close()
+
+
+def test_documents_and_their_texts(corpus, corpus_file, tiny_model_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "TEXT_BYTES", 200)
+    uri, folder = str(tmp_path / "texts.db"), tmp_path / "texts"
+    dupmae.encode(corpus_file, output=folder, encoder=tiny_model_dir, to=[], store_contents=True)
+    dupmae.index(folder, to="milvus", uri=uri)
+    with DupMAESearcher(encoder=tiny_model_dir, uri=uri) as searcher:
+        docid, text = corpus[3]
+        found = searcher.doc(docid)
+        assert (found.docid(), found.contents(), found.raw()) == (docid, *[text.strip()[:200]] * 2)
+        assert searcher.doc(3).docid() == docid
+        assert searcher.doc("none") is None
+        assert searcher.doc(301) is None
+        explained = dupmae.explain(searcher, query="copy a directory tree", docid=docid)
+    with DupMAESearcher(folder, tiny_model_dir) as searcher:
+        assert explained == dupmae.explain(searcher, query="copy a directory tree", docid=docid)
+
+
+def test_commands(encoded, tiny_model_dir, topics_file, run_command, tmp_path):
+    uri = tmp_path / "milvus.db"
+    finished = run_command("index", "--embeddings", encoded, "--to-milvus", "--uri", uri)
+    assert finished.returncode == 0, finished.stderr
+    assert f"python -m pyserini_dupmae.search --engine milvus --uri {uri}" in finished.stdout
+    words = ["--encoder", tiny_model_dir, "--topics", topics_file, "--hits", 30]
+    program = "import sys; sys.modules.update(dict.fromkeys(('pyserini', 'jnius'))); "
+    program += "from pyserini_dupmae.search.__main__ import main; main()"
+    command = ["-c", program, "--engine", "milvus", "--uri", uri, "--output", tmp_path / "milvus.txt", *words]
+    finished = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "top 30 proved for 20 of 20 queries" in finished.stdout
+    assert "engine milvus: candidates among 301 documents of dupmae in " in finished.stderr
+    dupmae.search(encoded, topics=topics_file, output=tmp_path / "scan.txt", encoder=tiny_model_dir, hits=30)
+    assert (tmp_path / "milvus.txt").read_bytes() == (tmp_path / "scan.txt").read_bytes()
+
+
+class Killed(BaseException):
+    """The loader is gone."""
+
+
+@pytest.mark.parametrize("calls", [0, 1, 3, 4])
+def test_loading_goes_on_after_an_interruption(calls, encoded, tmp_path, monkeypatch):
+    """It is interrupted before a batch, and after one of which nobody heard that it had arrived."""
+    monkeypatch.setattr(loading, "BATCH", 64)
+    uri = str(tmp_path / "milvus.db")
+    ask, sent = Milvus.ask, []
+
+    def dying(self, method, *args, **kwargs):
+        if method == "upsert":
+            sent.append(len(args[1]))
+            if len(sent) > calls:
+                if calls % 2:
+                    ask(self, method, args[0], args[1][:20])
+                raise Killed
+        return ask(self, method, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Milvus, "ask", dying)
+        with pytest.raises(Killed):
+            dupmae.index(encoded, to="milvus", uri=uri)
+    with pytest.raises(dupmae.UserError, match="is not complete; run the command again that loads it"):
+        open_milvus(uri)
+    sent.clear()
+    calls = 100
+    with monkeypatch.context() as patch:
+        patch.setattr(Milvus, "ask", dying)
+        dupmae.index(encoded, to="milvus", uri=uri)
+    assert len(sent) <= 5
+    open_milvus(uri).close()
+    with pytest.raises(dupmae.UserError, match=r"the collection dupmae in .* is complete; give --overwrite"):
+        dupmae.index(encoded, to="milvus", uri=uri)
+    dupmae.index(encoded, to="milvus", uri=uri, overwrite=True)
+
+
+def test_other_settings_do_not_go_on(encoded, tmp_path, monkeypatch):
+    uri = str(tmp_path / "milvus.db")
+    monkeypatch.setattr(loading._Loader, "_send", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        dupmae.index(encoded, to="milvus", uri=uri)
+    with pytest.raises(dupmae.UserError, match="was loaded with top_k 24, not 5; give --overwrite"):
+        dupmae.index(encoded, to="milvus", uri=uri, top_k=5)
+    with pytest.raises(dupmae.UserError, match="was loaded with dense_index 'FLAT', not 'HNSW'"):
+        dupmae.index(encoded, to="milvus", uri=uri, milvus_index="HNSW")
+
+
+def test_what_arrives_otherwise_is_not_called_complete(encoded, tmp_path, monkeypatch):
+    uri = str(tmp_path / "milvus.db")
+    fields = loading.to_fields
+
+    def rounded(row, document, vocab_size):
+        found = fields(row, document, vocab_size)
+        return {**found, "cls": found["cls"].astype(np.float16).astype(np.float32)}
+
+    monkeypatch.setattr(loading, "to_fields", rounded)
+    with pytest.raises(dupmae.UserError, match="is not as it was sent; load it again with --overwrite"):
+        dupmae.index(encoded, to="milvus", uri=uri)
+    with pytest.raises(dupmae.UserError, match="is not complete"):
+        open_milvus(uri)
+
+
+def test_a_collection_that_has_changed(spoiled, encoded, queries):
+    engine = open_milvus(spoiled.uri, NAME)
+    (document,) = spoiled.ask("query", NAME, filter="row == 150", output_fields=["*"])
+    spoiled.ask("delete", NAME, ids=[150])
+    with pytest.raises(dupmae.UserError, match=r"has changed since it was loaded: it holds 300 documents, not 301"):
+        open_milvus(spoiled.uri, NAME)
+    with pytest.raises(dupmae.UserError, match="it has lost the document of row 150"):
+        engine.exact.parts(queries[0], np.arange(301))
+    spoiled.ask("upsert", NAME, [{**document, "row": 1000}])
+    with pytest.raises(dupmae.UserError, match="it has lost the document of row 150"):
+        engine.exact.docids.take([150])
+    spoiled.ask("delete", NAME, ids=[1000, 300])
+    last = {**document, "row": 300}
+    spoiled.ask("upsert", NAME, [{**document, "row": 150}, last])
+    with pytest.raises(dupmae.UserError, match="some of its documents are others"):
+        open_milvus(spoiled.uri, NAME)
+    engine.close()
+
+
+def test_another_model_and_another_collection(uri, spoiled, linear_model_dir, tmp_path):
+    with pytest.raises(dupmae.UserError, match="was built with another model: its ot_head is mlm"):
+        DupMAESearcher(encoder=linear_model_dir, uri=uri, collection=NAME)
+    with pytest.raises(dupmae.UserError, match=r"there is no collection none in .*; load it with"):
+        open_milvus(uri, "none")
+    spoiled.ask("create_collection", "theirs", dimension=4)
+    with pytest.raises(dupmae.UserError, match=r"the collection theirs in .* was not made by pyserini_dupmae"):
+        open_milvus(spoiled.uri, "theirs")
+    info = MilvusInfo.read(spoiled, NAME)
+    value = json.loads(info.property()[loading.PROPERTY]) | {"format": 0}
+    spoiled.ask("alter_collection_properties", NAME, {loading.PROPERTY: json.dumps(value)})
+    with pytest.raises(dupmae.UserError, match="is of another format version; load it again"):
+        open_milvus(spoiled.uri, NAME)
+
+
+def test_another_collection_is_not_dropped(encoded, spoiled):
+    spoiled.ask("create_collection", "theirs", dimension=4)
+    with pytest.raises(dupmae.UserError, match="was not made by pyserini_dupmae; name another with --collection"):
+        dupmae.index(encoded, to="milvus", uri=spoiled.uri, collection="theirs", overwrite=True)
+    assert spoiled.ask("has_collection", "theirs")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give --index, the folder of a collection, or --uri"),
+        ({"index": "OUT", "uri": "milvus.db"}, "and not both"),
+        ({"index": "OUT", "engine": "milvus"}, "say with --uri where it is"),
+        ({"uri": "milvus.db", "engine": "scan"}, "--engine scan reads a folder; with --uri it is milvus"),
+        ({"uri": "milvus.db", "shard_num": 2}, "--uri and --shard-num exclude each other"),
+        ({"uri": "milvus.db", "mode": "both"}, "unknown mode 'both'"),
+        ({"uri": "nowhere.db"}, "there is no nowhere.db; load it with"),
+        ({"uri": "milvus"}, "--uri milvus is neither a file that ends in .db nor http://HOST:PORT"),
+        ({"uri": "http://[bad"}, "--uri is no address"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_searched(options, message, tiny_model_dir):
+    with pytest.raises(dupmae.UserError, match=message):
+        DupMAESearcher(encoder=tiny_model_dir, **options)
+
+
+def test_what_cannot_be_loaded(encoded, tmp_path):
+    with pytest.raises(dupmae.UserError, match="--to-milvus and --uri belong together"):
+        dupmae.index(encoded, to="milvus")
+    with pytest.raises(dupmae.UserError, match="--to-milvus and --uri belong together"):
+        dupmae.index(encoded, to="postings", uri="milvus.db", output=tmp_path)
+    with pytest.raises(dupmae.UserError, match="unknown dense index 'FAST'; choose one of FLAT, HNSW, IVF_FLAT"):
+        dupmae.index(encoded, to="milvus", uri="milvus.db", milvus_index="FAST")
+
+
+def test_without_pymilvus_the_error_says_what_to_install(encoded, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(dupmae.UserError, match=r'needs pymilvus, which is not installed: pip install "pyserini_dupmae'):
+        dupmae.index(encoded, to="milvus", uri=str(tmp_path / "milvus.db"))
+
+
+def test_credentials_come_from_the_environment_and_are_not_shown(monkeypatch, tmp_path):
+    given = []
+
+    class Refusing:
+        def __init__(self, **options):
+            given.append(options["token"])
+            raise milvus_error(f"user root:{options['token'].partition(':')[2]} is not known, nor {options['token']}")
+
+    monkeypatch.setattr("pymilvus.MilvusClient", Refusing)
+    monkeypatch.setattr(milvus_client, "PAUSE_SECONDS", 0.0)
+    monkeypatch.delenv(milvus_client.TOKEN, raising=False)
+    file = tmp_path / "token"
+    file.write_text("root:of-a-file\n", encoding="utf-8")
+    monkeypatch.setenv(milvus_client.TOKEN_FILE, str(file))
+    with pytest.raises(dupmae.UserError, match="does not answer") as from_file:
+        Milvus("http://localhost:1")
+    monkeypatch.setenv(milvus_client.TOKEN, "root:secret")
+    with pytest.raises(dupmae.UserError, match=r"\(connect: user \*\*\* is not known, nor \*\*\*\)") as raised:
+        Milvus("http://localhost:1")
+    assert "secret" not in str(raised.value)
+    assert "of-a-file" not in str(from_file.value)
+    assert set(given) == {"root:of-a-file", "root:secret"}
+    monkeypatch.delenv(milvus_client.TOKEN)
+    monkeypatch.setenv(milvus_client.TOKEN_FILE, str(tmp_path / "none"))
+    with pytest.raises(dupmae.UserError, match=r"cannot read .*none, which MILVUS_TOKEN_FILE names"):
+        Milvus("http://localhost:1")
+    for address in ("http://root:secret@localhost:1", "http://root@localhost:1"):
+        with pytest.raises(dupmae.UserError, match="--uri holds credentials; give them by MILVUS_TOKEN") as raised:
+            Milvus(address)
+        assert "secret" not in str(raised.value)
+
+
+def milvus_error(message: str) -> Exception:
+    from pymilvus.exceptions import MilvusException
+
+    return MilvusException(message=message)
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-1", "nan"])
+def test_a_time_to_wait_that_is_none(given, monkeypatch):
+    monkeypatch.setenv(milvus_client.TIMEOUT, given)
+    with pytest.raises(dupmae.UserError, match=f"MILVUS_TIMEOUT is '{given}'; give a number of seconds above 0"):
+        milvus_client.answer_seconds()
+
+
+def load_slowly(encoded: Path, uri: str) -> subprocess.Popen[str]:
+    """A process that loads in batches of 16, and waits a little after each, so that it can be killed in between."""
+    program = f"""
+import time
+from pyserini_dupmae.index import milvus, milvus_client
+milvus.BATCH = 16
+ask = milvus_client.Milvus.ask
+def slowly(self, method, *args, **kwargs):
+    found = ask(self, method, *args, **kwargs)
+    if method == "upsert":
+        print("sent", flush=True)
+        time.sleep(0.05)
+    return found
+milvus_client.Milvus.ask = slowly
+from pyserini_dupmae.index.build import index
+index({str(encoded)!r}, to="milvus", uri={uri!r})
+"""
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_loader_that_is_killed(encoded, uri, queries, tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "BATCH", 16)
+    killed = str(tmp_path / "milvus.db")
+    with load_slowly(encoded, killed) as running:
+        for _ in range(7):
+            assert running.stdout.readline() == "sent\n"
+        running.kill()
+    with pytest.raises(dupmae.UserError, match="is not complete"):
+        open_milvus(killed)
+    dupmae.index(encoded, to="milvus", uri=killed)
+    one, other = open_milvus(killed), open_milvus(uri, NAME)
+    assert loading.count(one.exact.store.milvus, "dupmae") == 301
+    for mine, theirs in zip(one.ranker().search(queries, 20), other.ranker().search(queries, 20), strict=True):
+        assert np.array_equal(mine.rows, theirs.rows)
+        assert np.array_equal(mine.scores, theirs.scores)
+    one.close()
+    other.close()
