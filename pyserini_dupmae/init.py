@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from pyserini_dupmae.modeling.configuration import OT_HEADS, OT_INPUTS
+from pyserini_dupmae.modeling.configuration import LEXICALS, OT_HEADS, OT_INPUTS
 from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, OT_NORMS, POOLINGS
 from pyserini_dupmae.modeling.initialise import init
 from pyserini_dupmae.training.pretrain.sources import read_texts
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="SOURCE",
-        help="with hidden+token: texts, as pre-training reads them, in which document frequencies are counted",
+        help="with hidden+token or bm25: texts, as pre-training reads them, in which document frequencies are counted",
     )
     made.add_argument("--activation", choices=ACTIVATIONS, help="over mu (default: relu)")
     made.add_argument(
@@ -69,7 +69,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--ot-norm",
         choices=OT_NORMS,
-        help="sum: weights are divided by a learned power of their sum (default: none, the paper's)",
+        help="sum: weights are divided by a learned power of their sum; query-sum: those of queries alone (default: "
+        "none, the paper's)",
+    )
+    made.add_argument(
+        "--lexical",
+        choices=LEXICALS,
+        help="bm25: words of one stem share an entry, and a text's own words add to it by count, length and rarity "
+        "(default: none, the paper's)",
     )
     made.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
     made.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")

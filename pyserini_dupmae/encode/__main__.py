@@ -87,6 +87,12 @@ def _add_model(group: argparse.ArgumentParser) -> None:
     add_dtype(group, "bfloat16 on a GPU that has it natively, else float32")
     group.add_argument("--top-k", type=positive_int, help="tokens kept of a document (default: the model's)")
     group.add_argument(
+        "--idf",
+        metavar="collection|general|DIR",
+        help="how a model with own words, as the package's, weighs them in documents: by how many documents of this "
+        "collection have each (default), not, or by how many of the collection that was encoded into DIR",
+    )
+    group.add_argument(
         "--quantization-bits", type=positive_int, default=8, dest="bits", help="bits of a weight in Lucene, 1 to 16"
     )
 

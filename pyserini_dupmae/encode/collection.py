@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from pyserini_dupmae.data.corpus import Corpus, shard_range
+from pyserini_dupmae.encode.idf import choose_idf
 from pyserini_dupmae.encode.output import EncodingSettings, OutputFolder
 from pyserini_dupmae.encode.pipeline import begin_store, encode_shards, finish_store
 from pyserini_dupmae.encode.workers import Crew, Job, Processes, Shown
@@ -84,6 +85,7 @@ def encode(
     device: str | None = None,
     dtype: str = "auto",
     processes: int | Crew = 1,
+    idf: str | os.PathLike | None = None,
 ) -> EncodeResult:
     """Encode a collection with a DupMAE model, and index it.
 
@@ -124,6 +126,9 @@ def encode(
             GPU that has it natively, else float32. The store says what it was.
         processes: how many encode, each a shard at a time: on GPUs one process each, on a CPU with a part of its cores.
             The bytes are those of one process. A script that gives more than 1 needs ``if __name__ == "__main__":``.
+        idf: how a model with own words weighs them in documents: by how many documents of this collection have each
+            (``"collection"``, the default), not (``"general"``), or by how many of another one that the model encoded,
+            whose folder is given.
 
     Raises:
         UserError: there is no such corpus or model, a document is bad or a docid occurs twice, an option is out of
@@ -153,6 +158,7 @@ def encode(
     dtype = resolve_dtype(dtype, device)
     name = str(encoder or DEFAULT_MODEL)
     loaded = load_model(name, device, dtype)
+    weighing = choose_idf(idf, loaded.model, whole=shard_num == 1)
     settings = EncodingSettings(
         model=loaded.identity,
         max_length=_checked_length(max_length, loaded),
@@ -168,6 +174,7 @@ def encode(
         shard_id=shard_id,
         shard_num=shard_num,
         on_error=on_error,
+        idf=None if weighing is None else weighing.setting,
     )
     if not overwrite:
         target.require_same(settings)
@@ -197,7 +204,7 @@ def encode(
     else:
         del loaded  # its memory is for the processes
         done = crew.encode(job)
-    written = finish_store(target.store, settings, done)
+    written = finish_store(target.store, settings, done, weighing)
     seconds = time.perf_counter() - started
     missing = target.missing_indexes()
     if missing:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pyserini_dupmae.index.info import INFO_JSON, KINDS
 from pyserini_dupmae.modeling.identity import ModelIdentity
@@ -41,6 +42,11 @@ class EncodingSettings:
     shard_id: int
     shard_num: int
     on_error: str
+    idf: str | None = None
+
+    def values(self) -> dict[str, Any]:
+        """The settings as they are kept; ``idf`` only of a model that asks for one."""
+        return {name: value for name, value in asdict(self).items() if name != "idf" or value is not None}
 
 
 class OutputFolder:
@@ -86,7 +92,7 @@ class OutputFolder:
         except (KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); {BEGIN_AGAIN}") from None
         model.require(settings.model, work)
-        options = {name: value for name, value in asdict(settings).items() if name != "model"}
+        options = {name: value for name, value in settings.values().items() if name != "model"}
         require_same(begun, options, work=work, mend=BEGIN_AGAIN, as_options=True)
         logger.info("going on with the encoding in %s", self.folder)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Full, Queue
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from pyserini_dupmae.store.checks import unlikely
 from pyserini_dupmae.util.digests import combined, digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import write_json
+
+if TYPE_CHECKING:
+    from pyserini_dupmae.encode.idf import Idf
 
 Item = TypeVar("Item")
 _POLL_SECONDS = 0.1
@@ -64,12 +67,14 @@ class EncodedStore:
 def begin_store(folder: Path, settings: EncodingSettings, terms: list[str]) -> None:
     """Make the folder of a store, with what an interrupted encoding goes on with."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / SETTINGS_JSON, asdict(settings))
+    write_json(folder / SETTINGS_JSON, settings.values())
     write_json(folder / StoreInfo.terms_file, terms)
 
 
-def finish_store(folder: Path, settings: EncodingSettings, written: Iterable[WrittenShard]) -> EncodedStore:
-    """Write ``store.json`` of shards that are all there, in any order.
+def finish_store(
+    folder: Path, settings: EncodingSettings, written: Iterable[WrittenShard], idf: Idf | None = None
+) -> EncodedStore:
+    """Write ``store.json`` of shards that are all there, in any order, once their weights have the ``idf`` asked for.
 
     Raises:
         UserError: there are more shards than the corpus has documents for, or one of a finished store has changed.
@@ -80,6 +85,7 @@ def finish_store(folder: Path, settings: EncodingSettings, written: Iterable[Wri
     if left:
         raise UserError(f"the corpus has fewer documents than when {folder / left[0]} was written; use --overwrite")
     documents = sum(shard.documents for shard in shards)
+    shards, factors = (shards, None) if idf is None else idf.weigh(folder, shards)
     checksums = {name: shard.checksum for name, shard in zip(names, shards, strict=True)}
     if (folder / STORE_JSON).exists():
         _require_same_bytes(folder, checksums)
@@ -93,6 +99,7 @@ def finish_store(folder: Path, settings: EncodingSettings, written: Iterable[Wri
             dtype=settings.dtype,
             part=(settings.shard_id, settings.shard_num) if settings.shard_num > 1 else None,
             checksums=checksums,
+            idf=factors,
         ).write(folder)
     encoded = sum(shard.documents for shard in shards if shard.encoded)
     return EncodedStore(encoded, sum(shard.terms for shard in shards) / documents)
@@ -141,7 +148,8 @@ def encode_shards(
             contents = window.texts if settings.store_contents else None
             arrays = (found.cls, found.token_ids, found.weights)
             hashes = window.text_hashes()
-            checksum = write_shard(path, window.docids, *arrays, model.config.vocab_size, contents, hashes)
+            words = window.frequencies(model)
+            checksum = write_shard(path, window.docids, *arrays, model.config.vocab_size, contents, hashes, words)
             weights = found.weights
         largest, terms = float(weights[:, 0].max()), int(np.count_nonzero(weights > 0))
         yield WrittenShard(number, len(weights), window is not None, largest, terms, checksum)

@@ -35,6 +35,13 @@ class Window:
         """A hash of each text, (n,) uint64."""
         return np.array([document.text_hash() for document in self.documents], np.uint64)
 
+    def frequencies(self, model: DupMAEModel) -> np.ndarray | None:
+        """In how many documents each entry of mu has a word, (|V|,) int32; None for a ``model`` without own words."""
+        if model.own_words is None:
+            return None
+        special = (model.config.cls_token_id, model.config.sep_token_id)
+        return model.own_words.document_frequencies(self.tokens, special).astype(np.int32)
+
     def batches(self, batch_size: int) -> Iterator[np.ndarray]:
         """Row numbers, (at most ``batch_size``,) int64, of documents of like length: the longest first, so that what
         does not fit into memory shows at once."""

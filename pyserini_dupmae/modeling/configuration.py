@@ -11,6 +11,7 @@ from pyserini_dupmae.modeling.masked_lm import position_limit
 
 OT_HEADS = ("mlm", "linear")
 OT_INPUTS = ("hidden", "hidden+token")
+LEXICALS = ("none", "bm25")
 
 
 class DupMAEConfig(PretrainedConfig):
@@ -32,7 +33,10 @@ class DupMAEConfig(PretrainedConfig):
         dense_norm: ``"none"`` (the paper), or ``"l2"``: the reduced vector is brought to the length sqrt(scale), with a
             scale that is learned, so that the inner product of query and document is scale * cos.
         ot_norm: ``"none"`` (the paper), or ``"sum"``: the weights of a text are multiplied by a scale and divided by a
-            power of their sum, both learned, so that a long text's bag of words does not outweigh a short one's.
+            power of their sum, both learned, so that a long text's bag of words does not outweigh a short one's; with
+            ``"query-sum"`` those of queries alone.
+        lexical: ``"none"`` (the paper), or ``"bm25"``: words of one stem share an entry of mu, and a text's own words
+            add to it by their count, its length and their rarity; see `pyserini_dupmae.modeling.own_words`.
         sep_is_ordinary: count [SEP] as an ordinary token. [CLS] and [PAD] never are.
         query_top_k: the entries of mu kept for a query; None: all that are positive, as in the paper.
         query_max_length, doc_max_length: tokens kept of a query and of a document, special tokens included.
@@ -57,6 +61,7 @@ class DupMAEConfig(PretrainedConfig):
         pooling: str = "cls",
         dense_norm: str = "none",
         ot_norm: str = "none",
+        lexical: str = "none",
         sep_is_ordinary: bool = False,
         query_max_length: int = 32,
         doc_max_length: int = 144,
@@ -83,8 +88,10 @@ class DupMAEConfig(PretrainedConfig):
         self.pooling = _one_of("pooling", pooling, POOLINGS)
         self.dense_norm = _one_of("dense_norm", dense_norm, DENSE_NORMS)
         self.ot_norm = _one_of("ot_norm", ot_norm, OT_NORMS)
-        if ot_norm != "none" and activation == "none":
-            raise ValueError(f"ot_norm {ot_norm!r} needs weights that are not negative, but activation is 'none'")
+        self.lexical = _one_of("lexical", lexical, LEXICALS)
+        for name, value in {"ot_norm": ot_norm, "lexical": lexical}.items():
+            if value != "none" and activation == "none":
+                raise ValueError(f"{name} {value!r} needs weights that are not negative, but activation is 'none'")
         self.sep_is_ordinary = sep_is_ordinary
         self.query_max_length = self.check_length("query_max_length", query_max_length)
         self.doc_max_length = self.check_length("doc_max_length", doc_max_length)

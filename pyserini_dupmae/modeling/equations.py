@@ -30,7 +30,7 @@ from torch import Tensor
 ACTIVATIONS = ("relu", "log1p_relu", "none")
 POOLINGS = ("cls", "mean")
 DENSE_NORMS = ("none", "l2")
-OT_NORMS = ("none", "sum")
+OT_NORMS = ("none", "sum", "query-sum")
 
 
 def pool_tokens(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:

@@ -59,6 +59,7 @@ def init(
     dense_norm: str | None = None,
     dense_scale: float | None = None,
     ot_norm: str | None = None,
+    lexical: str | None = None,
     sep_is_ordinary: bool | None = None,
     query_max_length: int | None = None,
     doc_max_length: int | None = None,
@@ -90,12 +91,15 @@ def init(
         top_k: k of Eq. 11, the entries of mu kept for a document.
         ot_head: W^O of Eq. 6, ``"mlm"`` or ``"linear"``.
         ot_input: what W^O reads: ``"hidden"``, or ``"hidden+token"`` for a head that begins as word matching.
-        texts: with ``ot_input="hidden+token"``, those in which document frequencies are counted.
+        texts: with ``ot_input="hidden+token"`` or ``lexical="bm25"``, those in which document frequencies are counted.
         activation: over mu, ``"relu"``, ``"log1p_relu"`` or ``"none"``.
         pooling: what W^cls reduces, the hidden state of [CLS] (``"cls"``) or the mean over all tokens (``"mean"``).
         dense_norm: ``"none"``, or ``"l2"`` for a learned scale times the cosine.
         dense_scale: what that scale begins with (default: 20).
-        ot_norm: ``"none"``, or ``"sum"`` for weights over a learned power of their sum.
+        ot_norm: ``"none"``, or ``"sum"`` for weights over a learned power of their sum, ``"query-sum"`` for those of
+            queries alone.
+        lexical: ``"none"``, or ``"bm25"`` for a bag of words in which words of one stem share an entry and a text's own
+            words count as in BM25.
         sep_is_ordinary: whether [SEP] counts in mu.
         query_max_length, doc_max_length: tokens of a query and of a document, special tokens included.
         ot_scale, ot_threshold: logits l of W^O become ``ot_scale * (l - ot_threshold)``.
@@ -131,6 +135,7 @@ def init(
         pooling=pooling,
         dense_norm=dense_norm,
         ot_norm=ot_norm,
+        lexical=lexical,
         sep_is_ordinary=sep_is_ordinary,
         query_max_length=query_max_length,
         doc_max_length=doc_max_length,
@@ -138,6 +143,10 @@ def init(
     )
     found = None
     if calibrate_on is not None:
+        if model.own_words is not None:
+            raise UserError(
+                "--calibrate sets the weights of a head alone, not beside own words; leave out --lexical bm25"
+            )
         found = calibrate(model, calibrate_on, query_terms, doc_terms)
     elif (ot_scale, ot_threshold) != (1.0, 0.0):
         scale_weights(model, ot_scale, ot_threshold)
@@ -185,7 +194,7 @@ def initialise(
     Args:
         cls_dim: d' of Eq. 10 (default: 384, or the hidden size of a smaller encoder).
         dense_scale: what the cosine begins to be multiplied by, with ``dense_norm="l2"`` (default: 20).
-        texts: with ``ot_input="hidden+token"``, those in which the new head counts document frequencies.
+        texts: with ``ot_input="hidden+token"`` or ``lexical="bm25"``, those in which document frequencies are counted.
         settings: arguments of `DupMAEConfig` other than the encoder and what the tokenizer decides.
 
     Raises:
@@ -193,8 +202,12 @@ def initialise(
             out of range.
     """
     if is_dupmae_folder(source):
-        model = _changed(load_model(source).model, source, cls_dim, settings)
+        model = load_model(source).model
+        had_own_words = model.own_words is not None
+        model = _changed(model, source, cls_dim, settings)
         _set_dense_scale(model, dense_scale)
+        if model.own_words is not None and not had_own_words:
+            _set_own_words(model, model.tokenizer, texts)
         return model
     checkpoint, missing = _load_masked_lm(source)
     tokenizer = _load_tokenizer(source)
@@ -203,6 +216,9 @@ def initialise(
     model.encoder.load_state_dict(checkpoint.base_model.state_dict())
     _set_cls_projection(model.cls_projection, config, seed)
     _set_dense_scale(model, dense_scale)
+    if model.own_words is not None:
+        texts = list(texts)  # read twice
+        _set_own_words(model, tokenizer, texts)
     if isinstance(model.ot_head, TokenHead):
         _set_token_head(model, tokenizer, texts)
     elif config.ot_head == "linear":
@@ -251,6 +267,7 @@ def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dic
         model.set_dense_scale(NEW_DENSE_SCALE)
     if config.ot_norm != model.config.ot_norm:
         model.set_ot_norm()
+    model.set_own_words()
     return model
 
 
@@ -337,13 +354,31 @@ def _set_linear_head(model: DupMAEModel, pretrained: Path) -> None:
 
 
 def _set_token_head(model: DupMAEModel, tokenizer: Any, texts: Iterable[str]) -> None:
+    frequencies, documents = _frequencies(model, tokenizer, texts, "--ot-input hidden+token")
+    set_lexical_head(model.ot_head, model.get_input_embeddings().weight, frequencies, documents)
+
+
+def _set_own_words(model: DupMAEModel, tokenizer: Any, texts: Iterable[str]) -> None:
+    assert model.own_words is not None
+    model.own_words.join_stems(tokenizer.convert_ids_to_tokens(range(model.config.vocab_limit)))
+    frequencies, documents = _frequencies(model, tokenizer, texts, "--lexical bm25", model.own_words.entries)
+    model.own_words.set_rarity(frequencies.numpy(), documents)
+    logger.info("own words: new, by the document frequencies of %d texts", documents)
+
+
+def _frequencies(
+    model: DupMAEModel, tokenizer: Any, texts: Iterable[str], option: str, entries: torch.Tensor | None = None
+) -> tuple[torch.Tensor, int]:
+    """The `document_frequencies` of the tokens of ``texts``, or of the ``entries`` (|V|,) that they have."""
+
     def token_ids(batch: list[str]) -> list[list[int]]:
-        return tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]
+        ids: list[list[int]] = tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids if entries is None else [entries[of_text].tolist() for of_text in ids]
 
     frequencies, documents = document_frequencies(texts, token_ids, model.config.vocab_size)
     if not documents:
-        raise UserError("--ot-input hidden+token weighs words by their document frequencies: give texts (--ot-texts)")
-    set_lexical_head(model.ot_head, model.get_input_embeddings().weight, frequencies, documents)
+        raise UserError(f"{option} weighs words by their document frequencies: give texts (--ot-texts)")
+    return frequencies, documents
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ from pyserini_dupmae.modeling.equations import (
 )
 from pyserini_dupmae.modeling.heads import Tokens, make_head, token_counts
 from pyserini_dupmae.modeling.linear import FastLinear
+from pyserini_dupmae.modeling.own_words import OwnWords
 from pyserini_dupmae.modeling.vocabulary import ordinary_tokens, pooled_logits
 
 MaxPool = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
@@ -34,9 +35,10 @@ MaxPool = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 # Measured with all-MiniLM-L6-v2: between 15 and 30 its cosine and a bag of words add up to more than either part.
 NEW_DENSE_SCALE = 20.0
 
-# Measured with a model that was trained without: at this power the bag of words alone ranks best. The scale leaves the
-# product of a typical query's and a typical document's weights what it was.
-NEW_OT_POWER, NEW_OT_SCALE = 0.25, 2.5
+# Power and scale, measured with models that were trained without: with "sum" the bag of words alone ranks best, and the
+# scale leaves the product of a typical query's and a typical document's weights what it was; with "query-sum" and the
+# own words of ``lexical: bm25`` Eq. 12 ranks best.
+NEW_OT_NORMS = {"sum": (0.25, 2.5), "query-sum": (0.6, 1.66)}
 
 
 @dataclass
@@ -78,6 +80,7 @@ class DupMAEModel(PreTrainedModel):
     log_dense_scale: Any
     log_ot_scale: Any
     ot_power: Any
+    own_words: OwnWords | None
 
     def __init__(self, config: DupMAEConfig):
         super().__init__(config)
@@ -90,6 +93,7 @@ class DupMAEModel(PreTrainedModel):
         if config.dense_norm == "l2":
             self.set_dense_scale(NEW_DENSE_SCALE)
         self.set_ot_norm()
+        self.set_own_words()
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -110,18 +114,26 @@ class DupMAEModel(PreTrainedModel):
 
     def set_ot_norm(self) -> None:
         """Make the parameters that the configuration's ``ot_norm`` asks for, or none."""
-        normed = self.config.ot_norm == "sum"
-        for name, value in {"log_ot_scale": math.log(NEW_OT_SCALE), "ot_power": NEW_OT_POWER}.items():
+        power, scale = NEW_OT_NORMS.get(self.config.ot_norm, (0.0, 1.0))
+        for name, value in {"log_ot_scale": math.log(scale), "ot_power": power}.items():
             start = torch.tensor(value, dtype=torch.get_default_dtype())
-            self.register_parameter(name, nn.Parameter(start) if normed else None)
+            self.register_parameter(name, None if self.config.ot_norm == "none" else nn.Parameter(start))
+
+    def set_own_words(self) -> None:
+        """Make the part that the configuration's ``lexical`` asks for, or none; what is there stays."""
+        if self.config.lexical == "none":
+            self.own_words = None
+        elif getattr(self, "own_words", None) is None:
+            self.own_words = OwnWords(self.config.vocab_size)
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if module is self and self.log_dense_scale is not None:  # a checkpoint without one
             initialization.constant_(self.log_dense_scale, math.log(NEW_DENSE_SCALE))
         if module is self and self.log_ot_scale is not None:
-            initialization.constant_(self.log_ot_scale, math.log(NEW_OT_SCALE))
-            initialization.constant_(self.ot_power, NEW_OT_POWER)
+            power, scale = NEW_OT_NORMS[self.config.ot_norm]
+            initialization.constant_(self.log_ot_scale, math.log(scale))
+            initialization.constant_(self.ot_power, power)
 
     def hidden_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The encoder's last hidden states (B, L, d) for ``input_ids`` and ``attention_mask`` (B, L)."""
@@ -133,20 +145,28 @@ class DupMAEModel(PreTrainedModel):
         special = (config.cls_token_id,) if config.sep_is_ordinary else (config.cls_token_id, config.sep_token_id)
         return ordinary_tokens(input_ids, attention_mask, special)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> DupMAEOutput:
-        """Both representations of a batch, by the equations, differentiable; ``input_ids`` (B, L)."""
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, query: bool = False, **_: Any
+    ) -> DupMAEOutput:
+        """Both representations of a batch, by the equations, differentiable; ``input_ids`` (B, L).
+
+        ``query`` says whether they are queries, which differ in what they weigh with ``lexical: bm25`` and
+        ``ot_norm: query-sum`` alone.
+        """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         hidden = self.hidden_states(input_ids, attention_mask)
         logits = self.ot_head(hidden, self.tokens(input_ids, attention_mask))  # (B, L, |V|)
-        mu = max_pool(logits, self.ordinary_tokens(input_ids, attention_mask))
-        return DupMAEOutput(cls=self.reduce(hidden, attention_mask), mu=self.weigh(self.known(mu)))
+        mu = self.known(max_pool(logits, self.ordinary_tokens(input_ids, attention_mask)))
+        return DupMAEOutput(
+            cls=self.reduce(hidden, attention_mask), mu=self.weigh(mu, input_ids, attention_mask, query)
+        )
 
     @torch.inference_mode()
-    def represent(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def represent(self, input_ids: Tensor, attention_mask: Tensor, query: bool = False) -> tuple[Tensor, Tensor]:
         """What `forward` gives, (B, d') and (B, |V|), without the logits of the batch and without gradients."""
         dense, mu = self.pooled(input_ids, attention_mask, pooled_logits)
-        return dense, self.weigh(mu)
+        return dense, self.weigh(mu, input_ids, attention_mask, query)
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor, pool: MaxPool) -> tuple[Tensor, Tensor]:
         """The dense part (B, d'), and mu (B, |V|) before its activation, by a ``pool`` that needs no logits."""
@@ -157,10 +177,17 @@ class DupMAEModel(PreTrainedModel):
         mu = pool(transformed, self.ordinary_tokens(input_ids, attention_mask), output.weight, output.bias)
         return self.reduce(hidden, attention_mask), self.known(mu)
 
-    def weigh(self, mu: Tensor) -> Tensor:
-        """The bag of words (B, |V|) of pooled logits ``mu``: the configuration's ``activation`` and ``ot_norm``."""
+    def weigh(self, mu: Tensor, input_ids: Tensor, attention_mask: Tensor, query: bool = False) -> Tensor:
+        """The bag of words (B, |V|) of pooled logits ``mu`` of texts (B, L), which are queries or documents.
+
+        The configuration's ``activation``, then its ``lexical`` and its ``ot_norm``.
+        """
         weights = activate(mu, self.config.activation)
-        return weights if self.ot_power is None else by_sum(weights, self.log_ot_scale.exp(), self.ot_power)
+        if self.own_words is not None:
+            weights = self.own_words(weights, input_ids, self.ordinary_tokens(input_ids, attention_mask), query)
+        if self.config.ot_norm == "sum" or (self.config.ot_norm == "query-sum" and query):
+            weights = by_sum(weights, self.log_ot_scale.exp(), self.ot_power)
+        return weights
 
     def tokens(self, input_ids: Tensor, attention_mask: Tensor) -> Tokens | None:
         """What the head reads of texts (B, L) beside their hidden states; None where it reads nothing else."""
@@ -178,7 +205,12 @@ class DupMAEModel(PreTrainedModel):
         return dense if self.log_dense_scale is None else scaled_unit(dense, self.dense_scale)
 
     def encode_texts(
-        self, texts: list[str], max_length: int | None = None, full_bow: bool = False, top_k: int | None = None
+        self,
+        texts: list[str],
+        max_length: int | None = None,
+        full_bow: bool = False,
+        top_k: int | None = None,
+        query: bool = False,
     ) -> TextRepresentation:
         """Represent ``texts``, cut to ``max_length`` tokens (default: the configuration's ``doc_max_length``).
 
@@ -199,7 +231,7 @@ class DupMAEModel(PreTrainedModel):
             padding=True,
             return_tensors="pt",
         ).to(self.device)
-        cls, mu = self.represent(batch["input_ids"], batch["attention_mask"])
+        cls, mu = self.represent(batch["input_ids"], batch["attention_mask"], query)
         token_ids, weights = sparsify(mu.float(), top_k or self.config.top_k)
         return TextRepresentation(
             cls.float().cpu(), token_ids.cpu(), weights.cpu(), mu.float().cpu() if full_bow else None
@@ -232,12 +264,14 @@ class DupMAEModel(PreTrainedModel):
         shape: tuple[Any, ...] = (config.cls_dim, config.top_k, config.ot_head, config.activation)
         shape += (config.sep_is_ordinary,)
         # Settings that came later count only where they differ from what was before: models keep their fingerprint.
-        later = {"pooling": "cls", "dense_norm": "none", "ot_input": "hidden", "ot_norm": "none"}
+        later = {"pooling": "cls", "dense_norm": "none", "ot_input": "hidden", "ot_norm": "none", "lexical": "none"}
         shape += tuple((name, getattr(config, name)) for name in later if getattr(config, name) != later[name])
         digest = hashlib.sha256(repr(shape).encode())
         for name, parameter in sorted(self.named_parameters()):
             digest.update(name.encode())
             digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+        if self.own_words is not None:
+            digest.update(self.own_words.entries.cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def known(self, mu: Tensor) -> Tensor:

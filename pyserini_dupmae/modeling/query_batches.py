@@ -92,5 +92,5 @@ class QueryBatches:
         return self._alike[shape]
 
     def _forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        cls, mu = self.model.represent(ids, torch.ones_like(ids))
+        cls, mu = self.model.represent(ids, torch.ones_like(ids), query=True)
         return cls.float(), mu.float()

@@ -3,7 +3,9 @@
 Tensors: ``cls`` (n, d') float32; ``token_ids`` (n, k) uint16, or int32 for a vocabulary of more than 65,536;
 ``weights`` (n, k) float32, sorted, the largest first, 0 where a document has fewer than k; ``docids`` and ``contents``
 UTF-8 bytes with ``*_ends`` (n,) int64, where each string stops. ``contents`` is there only when it was asked for, and
-``text_hashes`` (n,) uint64 when the shard is part of an encoding that may have to be resumed.
+``text_hashes`` (n,) uint64 when the shard is part of an encoding that may have to be resumed. A model with own words
+(``lexical: bm25``) adds ``frequencies`` (|V|,) int32, in how many of the shard's documents each entry has a word.
+``__metadata__`` says under ``weighed`` by which factors the weights were multiplied at the end, if they were.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from pyserini_dupmae.util.json_text import parse_json
 
 _KINDS = {"cls": ("F32",), "token_ids": ("U16", "I32"), "weights": ("F32",), "docids": ("U8",), "docids_ends": ("I64",)}
 """What every shard has, and of which types."""
-_BYTES = ("docids", "contents")
+WEIGHED = "weighed"
+_OTHER_LENGTHS = ("docids", "contents", "frequencies")
 _DTYPES = {"F32": np.float32, "U16": np.uint16, "I32": np.int32, "U8": np.uint8, "I64": np.int64, "U64": np.uint64}
 
 
@@ -36,6 +39,7 @@ def write_shard(
     vocab_size: int,
     contents: list[str] | None = None,
     text_hashes: np.ndarray | None = None,
+    frequencies: np.ndarray | None = None,
 ) -> str:
     """Write the documents of one shard, atomically; equal arguments give equal bytes. Returns their SHA-256."""
     id_dtype = np.uint16 if vocab_size <= 1 << 16 else np.int32
@@ -46,8 +50,26 @@ def write_shard(
         **_pack("docids", docids),
         **({} if contents is None else _pack("contents", contents)),
         **({} if text_hashes is None else {"text_hashes": text_hashes}),
+        **({} if frequencies is None else {"frequencies": frequencies}),
     }
-    content = save(tensors)  # save_file turns OSError into its own
+    return _write(path, tensors)
+
+
+def weigh_shard(shard: Shard, factors: np.ndarray, name: str) -> str:
+    """Write ``shard`` again with each weight multiplied by its entry's of ``factors`` (|V|,) float32, called ``name``.
+
+    The largest of a document come first again. Returns the SHA-256 of the new file.
+    """
+    tensors = shard.arrays()
+    weights = tensors["weights"] * factors[tensors["token_ids"]]
+    order = np.argsort(-weights, axis=1, kind="stable")
+    tensors["weights"] = np.take_along_axis(weights, order, axis=1)
+    tensors["token_ids"] = np.take_along_axis(tensors["token_ids"], order, axis=1)
+    return _write(shard.path, tensors, {WEIGHED: name})
+
+
+def _write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> str:
+    content = save(tensors, metadata)  # save_file turns OSError into its own
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
@@ -62,7 +84,8 @@ def _pack(name: str, strings: list[str]) -> dict[str, np.ndarray]:
 class Shard:
     """A shard opened for reading: its header. Its arrays are views of one memory map, made when one is asked for.
 
-    ``checksum`` is the SHA-256 of the file as it was written, where its store tells.
+    ``checksum`` is the SHA-256 of the file as it was written, where its store tells; ``weighed`` names the factors that
+    its weights were multiplied by.
 
     Raises:
         UserError: the file cannot be read, or it is not as long as its header says, or holds something else.
@@ -75,7 +98,8 @@ class Shard:
                 size = int.from_bytes(stream.read(8), "little")
                 length = path.stat().st_size
                 header = parse_json(stream.read(min(size, length)).decode())
-            self._tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            self.weighed: str | None = header.pop("__metadata__", {}).get(WEIGHED)
+            self._tensors = dict(header)
             self._start = 8 + size
             _require_layout(self._tensors, length - self._start)
         except OSError as error:
@@ -105,6 +129,15 @@ class Shard:
     @cached_property
     def text_hashes(self) -> np.ndarray:
         return self._map("text_hashes")
+
+    @property
+    def frequencies(self) -> np.ndarray | None:
+        """In how many of the documents each entry has a word, (|V|,) int32; None for a model without own words."""
+        return self._map("frequencies") if "frequencies" in self._tensors else None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All tensors, by name."""
+        return {name: self._map(name) for name in self._tensors}
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -161,7 +194,7 @@ def _require_layout(tensors: dict[str, Any], length: int) -> None:
         shape, (start, stop) = entry["shape"], entry["data_offsets"]
         if math.prod(shape) * np.dtype(_DTYPES[entry["dtype"]]).itemsize != stop - start or start < 0:
             raise ValueError(f"{name} has {stop - start} bytes for {shape}")
-        if name not in _BYTES and shape[0] != documents:
+        if name not in _OTHER_LENGTHS and shape[0] != documents:
             raise ValueError(f"{name} is of {shape[0]} documents, not {documents}")
         end = max(end, stop)
     if end != length:

@@ -37,7 +37,8 @@ class StoreInfo:
     """``store.json``: what a finished store holds.
 
     ``top_k`` is the number of weights kept a document, ``dtype`` what the model computed in, ``part`` (i, n) where it
-    was encoded as shard i of n of a collection, ``checksums`` the SHA-256 of each shard's file.
+    was encoded as shard i of n of a collection, ``checksums`` the SHA-256 of each shard's file. ``idf`` names the
+    factors by which the weights were multiplied, of a model that knows a collection's words.
     """
 
     model: ModelIdentity
@@ -49,12 +50,13 @@ class StoreInfo:
     dtype: str = USUAL_DTYPE
     part: tuple[int, int] | None = None
     checksums: dict[str, str] | None = None
+    idf: str | None = None
 
     def write(self, folder: Path) -> None:
         values = asdict(self)
         if self.dtype == USUAL_DTYPE:  # not written, as before there was another
             del values["dtype"]
-        for name in ("part", "checksums"):
+        for name in ("part", "checksums", "idf"):
             if values[name] is None:
                 del values[name]
         write_json(folder / STORE_JSON, {"format": FORMAT, **values})
@@ -106,6 +108,11 @@ class ForwardStore:
                 raise UserError(
                     f"{folder} was encoded in {info.dtype} and {self.folders[0]} in {first.dtype}; give all parts of a "
                     "collection the same --dtype"
+                )
+            if info.idf != first.idf:
+                raise UserError(
+                    f"the weights in {folder} know the words of another collection than those in {self.folders[0]}; "
+                    "give all parts of a collection the same --idf"
                 )
         self.model = first.model
         self.top_k = first.top_k
@@ -182,6 +189,11 @@ class ForwardStore:
     def terms(self) -> list[str]:
         """The index term of each vocabulary id."""
         return checks.read_terms(self.folders[0] / StoreInfo.read(self.folders[0]).terms_file, self.model)
+
+    def frequencies(self) -> np.ndarray | None:
+        """In how many documents each entry has a word, (|V|,) int64; None of a model without own words."""
+        found = [part for shard in self.shards if (part := shard.frequencies) is not None]
+        return np.sum(found, axis=0, dtype=np.int64) if found else None
 
     @cached_property
     def docids(self) -> DocIds:

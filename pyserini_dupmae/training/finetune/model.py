@@ -46,19 +46,21 @@ class FinetuneModel(nn.Module):
 
     def represent_queries(self, texts: Texts) -> tuple[Tensor, Tensor]:
         """`represent`, with the entries of mu that a query keeps and 0 in the place of the others."""
-        cls, mu = self.represent(texts)
+        cls, mu = self.represent(texts, query=True)
         if self.config.query_top_k is None:
             return cls, mu
         token_ids, weights = sparsify(mu, self.config.query_top_k)
         return cls, torch.zeros_like(mu).scatter(1, token_ids, weights)
 
-    def represent(self, texts: Texts) -> tuple[Tensor, Tensor]:
-        """The reduced [CLS] (B, d') and mu (B, |V|) of texts, as `DupMAEModel.forward`, in float32.
+    def represent(self, texts: Texts, query: bool = False) -> tuple[Tensor, Tensor]:
+        """The reduced [CLS] (B, d') and mu (B, |V|) of documents or queries, as `DupMAEModel.forward`, in float32.
 
         Of mu only what is positive counts, also with ``activation: none``: an index holds nothing else.
         """
         cls, mu = self.dupmae.pooled(texts["input_ids"], texts["attention_mask"], vocabulary_max_pool)
-        return cls.float(), self.dupmae.weigh(mu.float()).clamp_min(0)
+        return cls.float(), self.dupmae.weigh(mu.float(), texts["input_ids"], texts["attention_mask"], query).clamp_min(
+            0
+        )
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute the encoder's layers in the backward pass (the Trainer calls this for --gradient_checkpointing)."""

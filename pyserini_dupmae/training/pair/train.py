@@ -215,7 +215,7 @@ class PairTrainer:
         data, options = self.data, self.options
         queries = [data.queries[number] for number in drawn.queries]
         with torch.autocast(torch.device(options.device).type, torch.bfloat16, enabled=options.bf16):
-            asked = self._represented([query.text for query in queries], options.query_length)
+            asked = self._represented([query.text for query in queries], options.query_length, query=True)
             found = self._represented([data.passages[number] for number in drawn.passages], options.passage_length)
         teacher = data.pair.scores(drawn.queries, drawn.passages)
         for row, query in enumerate(queries):
@@ -226,7 +226,7 @@ class PairTrainer:
         wanted, of_queries, of_passages = (torch.from_numpy(a).float().to(device) for a in (teacher, *vectors))
         return pair_loss(*asked, *found, wanted, of_queries, of_passages, self.settings)
 
-    def _represented(self, texts: list[str], length: int) -> tuple[Tensor, Tensor]:
+    def _represented(self, texts: list[str], length: int, query: bool = False) -> tuple[Tensor, Tensor]:
         """Both representations of ``texts``, in their order; those of like length are computed together."""
         tokenizer = self.model.dupmae.tokenizer
         ids = tokenizer(texts, max_length=length, truncation=True, verbose=False)["input_ids"]
@@ -235,7 +235,7 @@ class PairTrainer:
         for start in range(0, len(order), TEXTS_AT_ONCE):
             some = {"input_ids": [ids[i] for i in order[start : start + TEXTS_AT_ONCE]]}
             batch = tokenizer.pad(some, return_tensors="pt").to(self.model.dupmae.device)
-            parts.append(self.model.represent({name: batch[name] for name in ("input_ids", "attention_mask")}))
+            parts.append(self.model.represent({name: batch[name] for name in ("input_ids", "attention_mask")}, query))
         back = torch.tensor(order, device=parts[0][0].device).argsort()
         dense, mu = (torch.cat(part)[back] for part in zip(*parts, strict=True))
         return dense, mu
@@ -246,6 +246,7 @@ class PairTrainer:
         of_head = dict(model.ot_head.named_parameters())
         small = [of_head.pop("output.bias", None), model.log_dense_scale, model.log_ot_scale, model.ot_power]
         small = [part for part in small if part is not None]
+        small += [] if model.own_words is None else model.own_words.parameters()
         head = [part for part in of_head.values() if not any(part is other for other in self.encoder)]
         rates = (options.learning_rate, options.head_rate, options.bias_rate)
         return [{"params": part, "lr": rate} for part, rate in zip((self.encoder, head, small), rates, strict=True)]
