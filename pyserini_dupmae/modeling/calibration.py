@@ -19,7 +19,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from pyserini_dupmae.modeling.equations import sparsify
+from pyserini_dupmae.modeling.equations import activate, sparsify
 from pyserini_dupmae.modeling.heads import LinearHead, MaskedLMHead, TokenHead
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.modeling.vocabulary import pooled_logits
@@ -112,8 +112,8 @@ def calibrate(
     dense_spread = _spread(query_dense @ doc_dense.T)
 
     def sparse_spread(scale: float) -> float:
-        query_mu = model.weigh(scale * (query_logits - threshold)).clamp_min(0)
-        token_ids, weights = sparsify(model.weigh(scale * (doc_logits - threshold)).clamp_min(0), config.top_k)
+        query_mu = _weights(model, scale * (query_logits - threshold), query=True)
+        token_ids, weights = sparsify(_weights(model, scale * (doc_logits - threshold), query=False), config.top_k)
         bags = torch.zeros_like(doc_logits).scatter_(1, token_ids, weights)
         return _spread(query_mu @ bags.T)
 
@@ -146,6 +146,11 @@ def _pooled(model: DupMAEModel, texts: list[str], max_length: int) -> tuple[Tens
         dense.append(parts[0].float())
         logits.append(parts[1].float())
     return torch.cat(dense), torch.cat(logits)
+
+
+def _weights(model: DupMAEModel, logits: Tensor, query: bool) -> Tensor:
+    """The bags of words (n, |V|) of pooled ``logits``, as an index keeps them."""
+    return model.normed(activate(logits, model.config.activation), query).clamp_min(0)
 
 
 def _threshold(logits: Tensor, terms: int) -> float:

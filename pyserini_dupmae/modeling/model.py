@@ -185,6 +185,10 @@ class DupMAEModel(PreTrainedModel):
         weights = activate(mu, self.config.activation)
         if self.own_words is not None:
             weights = self.own_words(weights, input_ids, self.ordinary_tokens(input_ids, attention_mask), query)
+        return self.normed(weights, query)
+
+    def normed(self, weights: Tensor, query: bool) -> Tensor:
+        """``weights`` (B, |V|) of queries or documents with the configuration's ``ot_norm``."""
         if self.config.ot_norm == "sum" or (self.config.ot_norm == "query-sum" and query):
             weights = by_sum(weights, self.log_ot_scale.exp(), self.ot_power)
         return weights

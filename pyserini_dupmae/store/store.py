@@ -193,7 +193,7 @@ class ForwardStore:
     def frequencies(self) -> np.ndarray | None:
         """In how many documents each entry has a word, (|V|,) int64; None of a model without own words."""
         found = [part for shard in self.shards if (part := shard.frequencies) is not None]
-        return np.sum(found, axis=0, dtype=np.int64) if found else None
+        return np.asarray(np.sum(found, axis=0, dtype=np.int64)) if found else None
 
     @cached_property
     def docids(self) -> DocIds:

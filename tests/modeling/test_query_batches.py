@@ -69,8 +69,11 @@ class Stub:
         self.device, self.noise = torch.device("cpu"), noise
         self.shapes: list[tuple[int, int]] = []
 
-    def represent(self, ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def represent(
+        self, ids: torch.Tensor, attention_mask: torch.Tensor, query: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         assert attention_mask.bool().all()
+        assert query
         self.shapes.append(tuple(ids.shape))
         value = ids.double().pow(1.5).sum(dim=1, keepdim=True) * (1 + self.noise * (len(ids) > 1))
         return value.float(), (value * torch.ones(1, 3)).float()
