@@ -117,6 +117,7 @@ class ForwardStore:
         self.model = first.model
         self.top_k = first.top_k
         self.dtype = first.dtype
+        self.idf = first.idf
         self.part = first.part if len(infos) == 1 else None
         self.max_weight = max(info.max_weight for info in infos)
         self.shards: list[Shard] = []
