@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae import api
 from pyserini_dupmae.util import log
@@ -25,6 +24,7 @@ from pyserini_dupmae.util.command import (
     add_encoder,
     add_overwrite,
     make_parser,
+    path_type,
     run_command,
 )
 
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     result = make_parser("encode_queries", __doc__)
     result.add_argument("--topics", required=True, help="a name that Pyserini or ir_datasets knows, or a file")
     add_encoder(result)
-    result.add_argument("--output", required=True, type=Path, metavar="DIR", help="the folder to write to")
+    result.add_argument("--output", required=True, type=path_type, metavar="DIR", help="the folder to write to")
     add_device(result, "cpu")
     add_batch_size(result, "queries", 64)
     add_overwrite(result)

@@ -18,7 +18,7 @@ from pyserini_dupmae.evaluation.comparison import TESTS
 from pyserini_dupmae.evaluation.evaluate import evaluate
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import make_parser, positive_int, run_command, seed_type
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     add("--baseline", metavar="RUN", help="the run to compare with (default: the first)")
     add("--compare", choices=(*TESTS, "none"), default="randomisation", help="paired test")
     add("--permutations", type=positive_int, default=10_000, metavar="N", help="of the randomisation test")
-    add("--seed", type=int, default=42, help="of the randomisation test")
+    add("--seed", type=seed_type, default=42, help="of the randomisation test")
     add("--per-query", metavar="FILE", help="write every query's value and delta to FILE.tsv or FILE.jsonl")
     add("--output-format", choices=("text", "markdown", "json"), default="text")
     return result

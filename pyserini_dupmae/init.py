@@ -19,7 +19,7 @@ from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, OT_NORM
 from pyserini_dupmae.modeling.initialise import init
 from pyserini_dupmae.training.pretrain.sources import read_texts
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import DTYPES, add_overwrite, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import DTYPES, add_overwrite, make_parser, positive_int, run_command, seed_type
 
 
 def parser() -> argparse.ArgumentParser:
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         "--doc-terms", type=positive_int, metavar="N", help="and of the median document (default: 256, at most top k)"
     )
     made.add_argument("--dtype", choices=DTYPES, default="float32", help="of the file of weights")
-    made.add_argument("--seed", type=int, default=0, help="of W^cls where it cuts the hidden states")
+    made.add_argument("--seed", type=seed_type, default=0, help="of W^cls where it cuts the hidden states")
     return made
 
 

@@ -28,6 +28,7 @@ MINIMUM_VERSION = 21
 INSTALL_COMMAND = 'pip install "pyserini_dupmae[java]"'
 VECTOR_MODULE = "jdk.incubator.vector"
 OPTIONS_VARIABLE = "PYSERINI_DUPMAE_JVM_OPTS"
+_MEND = f"correct {OPTIONS_VARIABLE}, or install another Java with: {INSTALL_COMMAND}"
 # Lucene advises there, at every start, to change the JVM's options or to update Lucene; no user of Pyserini can.
 _CHATTY_LOGGERS = ("org.apache.lucene.store", "org.apache.lucene.internal.vectorization")
 _CHATTY_LINE = "WARNING: Using incubator modules"
@@ -127,30 +128,52 @@ def _launch(runtime: JavaRuntime, jar: Path) -> None:
     import jnius_config
 
     options = jvm_options(runtime)
+    if os.environ.get(OPTIONS_VARIABLE):
+        _try(runtime, options)
     jnius_config.add_options(*options)
     jnius_config.add_classpath(str(jar))
-    with _stderr_held_back() as held, _environment("JAVA_HOME", str(runtime.home)):
+    # Java takes names of files for what the locale says, and for ASCII in the locale C.
+    language = "C.UTF-8" if os.environ.get("LC_ALL") in ("C", "POSIX") else os.environ.get("LC_ALL")
+    with (
+        _stderr_held_back() as held,
+        _environment("JAVA_HOME", str(runtime.home)),
+        _environment("LC_ALL", language),
+    ):
         try:
             import jnius  # noqa: F401  (importing it starts the JVM)
         except Exception as error:
             reason = " ".join([*held(), str(error)])
             raise UserError(
                 f"Java {runtime.version} in {runtime.home} did not start with the options {shlex.join(options)}: "
-                f"{reason}; correct {OPTIONS_VARIABLE}, or install another Java with: {INSTALL_COMMAND}"
+                f"{reason}; {_MEND}"
             ) from None
         remaining = [line for line in held() if not line.startswith(_CHATTY_LINE)]
     for line in remaining:
         print(line, file=sys.stderr)
 
 
+def _try(runtime: JavaRuntime, options: list[str]) -> None:
+    """Raise `UserError` for a user's options with which Java ends: in this process it would end that too."""
+    command = [str(runtime.home / "bin" / "java"), *options, "-version"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=60, errors="replace", check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UserError(f"{command[0]} cannot be run: {first_line(error)}; {_MEND}") from None
+    lines = [line for line in (tried.stdout + tried.stderr).splitlines() if line.strip()]
+    if tried.returncode or not any(" version " in line for line in lines):
+        given, said = os.environ[OPTIONS_VARIABLE], " ".join(lines)[:300]
+        raise UserError(f"Java does not start with {OPTIONS_VARIABLE}={given!r}: {said}; {_MEND}")
+
+
 @contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
+def _environment(name: str, value: str | None) -> Iterator[None]:
     before = os.environ.get(name)
-    os.environ[name] = value
+    if value is not None:
+        os.environ[name] = value
     try:
         yield
     finally:
-        os.environ.pop(name)
+        os.environ.pop(name, None)
         if before is not None:
             os.environ[name] = before
 

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae import api
@@ -38,6 +37,7 @@ from pyserini_dupmae.util.command import (
     add_engine,
     add_threads,
     make_parser,
+    path_type,
     positive_int,
     run_command,
 )
@@ -50,11 +50,18 @@ def parser() -> argparse.ArgumentParser:
     """The command's options, named as the keywords of `sweep`."""
     result = make_parser("sweep", __doc__)
     add = result.add_argument
-    add("--embeddings", nargs="+", type=Path, required=True, metavar="OUT", help="folders that hold a store, in order")
+    add(
+        "--embeddings",
+        nargs="+",
+        type=path_type,
+        required=True,
+        metavar="OUT",
+        help="folders that hold a store, in order",
+    )
     add_encoder(result)
     add("--topics", required=True, help="as of pyserini_dupmae.search; only those that are judged are searched")
     add("--qrels", required=True, help="as of pyserini_dupmae.evaluate")
-    add("--output", type=Path, required=True, metavar="DIR", help="where records and indexes go")
+    add("--output", type=path_type, required=True, metavar="DIR", help="where records and indexes go")
     add("--modes", nargs="+", choices=MODES, default=MODES, help="default: " + " ".join(MODES))
     numbers: dict[str, Any] = {"nargs": "+", "metavar": "N"}
     add("--cls-dim", type=positive_int, **numbers, help="default: the model's, half and a quarter of it")

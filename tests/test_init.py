@@ -189,13 +189,18 @@ def test_existing_output_is_kept_unless_told(checkpoint, run, tmp_path):
     (tmp_path / "model" / "mine").touch()
     assert "--overwrite" in run(source, status=2)
     assert (tmp_path / "model" / "mine").exists()
+    assert "did not make, which is not deleted" in run(source, "--overwrite", status=2)
+    assert (tmp_path / "model" / "mine").exists()
+    (tmp_path / "model" / "mine").unlink()
+    run(source)
+    (tmp_path / "model" / "old").touch()
     run(source, "--overwrite")
-    assert not (tmp_path / "model" / "mine").exists()
+    assert not (tmp_path / "model" / "old").exists()
 
 
 def test_output_that_cannot_be_written(checkpoint, run, tmp_path):
     (tmp_path / "file").touch()
-    assert "cannot write" in run(checkpoint("bert"), "--output", str(tmp_path / "file" / "model"), status=2)
+    assert "is no folder" in run(checkpoint("bert"), "--output", str(tmp_path / "file" / "model"), status=2)
 
 
 def test_scale_and_threshold_of_the_weights(checkpoint, run, tmp_path):

@@ -29,6 +29,19 @@ def parse_object(text: str) -> dict[str, Any]:
     return value
 
 
+def has_lone_surrogate(text: str) -> bool:
+    """Whether ``text`` has half of a surrogate pair, which JSON can write and which is no character.
+
+    >>> has_lone_surrogate(parse_object('{"text": "\\\\ud83d"}')["text"])
+    True
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def read_objects(path: str | os.PathLike) -> Iterator[tuple[str, dict[str, Any]]]:
     """The object on each line that is not blank, with its place: ``FILE:LINE``.
 

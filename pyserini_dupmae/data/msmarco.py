@@ -14,7 +14,7 @@ from pathlib import Path
 from pyserini_dupmae.data.layout import Layout
 from pyserini_dupmae.data.lines import numbered_texts, plain_suffix
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open
+from pyserini_dupmae.util.files import atomic_open, require_file
 
 LAYOUT = Layout("collection.tsv", "queries.{split}.tsv", "qrels.{split}.tsv", titled="corpus.tsv")
 TITLE_END = " [SEP] "  # authors' repository
@@ -51,6 +51,7 @@ def join_titles(passages: str | os.PathLike, titles: str | os.PathLike, output: 
     Raises:
         UserError: a line that is something else; names it.
     """
+    require_file(output)
     title_of = dict(_pairs(titles))
     if not title_of:
         raise UserError(f"{titles} is empty")

@@ -17,6 +17,9 @@ from pyserini_dupmae.data.lines import numbered_texts
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import atomic_open
 
+LARGEST_RELEVANCE = 10_000
+"""trec_eval keeps a count for each grade up to the largest, and aborts where there is no memory for them."""
+
 Qrels = dict[str, dict[str, int]]
 
 
@@ -97,6 +100,9 @@ def _file_judgements(path: str | os.PathLike) -> Iterator[Judgement]:
             raise UserError(f"{where}: {len(fields)} columns, expected {form}")
         qid, docid, relevance = fields[0], fields[-2], fields[-1]
         try:
-            yield Judgement(where, qid, docid, int(relevance))
+            grade = int(relevance)
         except ValueError:
-            raise UserError(f"{where}: relevance {relevance!r} is not a whole number") from None
+            raise UserError(f"{where}: relevance {relevance[:50]!r} is not a whole number") from None
+        if abs(grade) > LARGEST_RELEVANCE:
+            raise UserError(f"{where}: relevance {relevance[:50]} is none; give grades up to {LARGEST_RELEVANCE}")
+        yield Judgement(where, qid, docid, grade)

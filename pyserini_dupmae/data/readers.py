@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from pyserini_dupmae.data.ir_dataset import IrDataset
-from pyserini_dupmae.data.jsonl import parse_object
+from pyserini_dupmae.data.jsonl import has_lone_surrogate, parse_object
 from pyserini_dupmae.data.lines import COMPRESSIONS, numbered_lines
 from pyserini_dupmae.data.msmarco import parse_columns
 from pyserini_dupmae.util.errors import UserError
@@ -16,6 +16,7 @@ from pyserini_dupmae.util.log import logger
 COLLECTION_NAMES = ("corpus", "collection")
 """What documents are called that queries and judgements lie beside: by BEIR or with titles, and by MS MARCO."""
 DOCID_FIELDS = ("id", "_id", "docid")
+LONGEST_DOCID = 32_766
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -162,7 +163,11 @@ class FieldParser:
         docid = str(value)
         if not docid or docid.split() != [docid]:
             raise BadDocumentError(f"the id {docid!r} is empty or has white space, which a run file cannot hold")
-        return _encodable(docid)
+        if len(_encodable(docid).encode()) > LONGEST_DOCID:
+            raise BadDocumentError(
+                f"the id {docid[:50]!r}... has more than {LONGEST_DOCID:,} bytes, which Lucene cannot hold"
+            )
+        return docid
 
     def _text(self, record: dict[str, Any]) -> str:
         if self.fields is None:
@@ -203,8 +208,6 @@ def _joined(parts: list[str]) -> str:
 
 
 def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadDocumentError("half of a surrogate pair, which is no character, is in its id or text") from None
+    if has_lone_surrogate(text):
+        raise BadDocumentError("half of a surrogate pair, which is no character, is in its id or text")
     return text

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.data.ir_dataset import IrDataset
-from pyserini_dupmae.data.jsonl import parse_object
+from pyserini_dupmae.data.jsonl import has_lone_surrogate, parse_object
 from pyserini_dupmae.data.lines import COMPRESSIONS, numbered_texts, plain_suffix
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import atomic_open
@@ -125,6 +125,8 @@ def _parse_json(line: str) -> Topic:
         raise ValueError(f"the query id must be a string or a number, got {qid!r}")
     if not isinstance(text, str):
         raise ValueError(f"the query must be a string, got {text!r}")
+    if has_lone_surrogate(str(qid) + text):
+        raise ValueError("half of a surrogate pair, which is no character, is in the query or its id")
     return _checked_id(str(qid)), text.strip()
 
 
@@ -149,10 +151,16 @@ def _starts_like_trec(path: Path) -> bool:
 def _read_trec(path: Path) -> list[Topic]:
     from pyserini_dupmae import jvm
 
+    for _ in numbered_texts(path):  # what cannot be read is said by line, not by Java
+        pass
     jvm.prepare()
+    from jnius import JavaException
     from pyserini.search import get_topics_with_reader
 
-    found = get_topics_with_reader("io.anserini.search.topicreader.TrecTopicReader", str(path))
+    try:
+        found = get_topics_with_reader("io.anserini.search.topicreader.TrecTopicReader", str(path.absolute()))
+    except (JavaException, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read as TREC topics: {first_line(error)}") from None
     topics = [(str(qid), fields["title"].strip()) for qid, fields in found.items() if fields.get("title")]
     expected = sum(line.lower().count("<top>") for _, line in numbered_texts(path))
     if len(topics) != expected:  # the reader passes over what it does not understand

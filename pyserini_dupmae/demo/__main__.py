@@ -11,11 +11,10 @@ import argparse
 import select
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pyserini_dupmae.demo.run import demo
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_encoder, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import add_encoder, make_parser, path_type, positive_int, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--query", help="answer this question and end")
     add_encoder(result)
     result.add_argument("--documents", type=positive_int, metavar="N", help="take N documents only (default: all)")
-    result.add_argument("--output", type=Path, metavar="DIR", help="work folder (default: in the user's cache)")
+    result.add_argument("--output", type=path_type, metavar="DIR", help="work folder (default: in the user's cache)")
     return result
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae import api
@@ -28,6 +27,7 @@ from pyserini_dupmae.util.command import (
     add_encoder,
     add_resume_or_overwrite,
     add_shard,
+    path_type,
     positive_int,
     run_command,
 )
@@ -42,7 +42,7 @@ def parser() -> GroupedParser:
 def _add_input(group: argparse.ArgumentParser) -> None:
     source = group.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--corpus", type=Path, help="a .jsonl or .tsv file, also .gz or .zst, or a folder of such files"
+        "--corpus", type=path_type, help="a .jsonl or .tsv file, also .gz or .zst, or a folder of such files"
     )
     source.add_argument("--ir-dataset", metavar="ID", help="a collection of ir_datasets, such as beir/nfcorpus")
     group.add_argument("--fields", nargs="+", help="fields to encode, in order (default: contents, or title and text)")
@@ -58,7 +58,7 @@ def _add_input(group: argparse.ArgumentParser) -> None:
 
 def _add_output(group: argparse.ArgumentParser) -> None:
     group.add_argument(
-        "--embeddings", type=Path, required=True, dest="output", metavar="DIR", help="folder to write to"
+        "--embeddings", type=path_type, required=True, dest="output", metavar="DIR", help="folder to write to"
     )
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
     group.add_argument("--to-faiss", **to, const="faiss", help="write a FAISS index")

@@ -20,6 +20,7 @@ from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.loading import AUTO, LoadedModel, default_device, load_model, resolve_dtype
 from pyserini_dupmae.util.errors import UserError, require_positive
+from pyserini_dupmae.util.lock import locks_output
 from pyserini_dupmae.util.log import logger
 
 GPU_BATCH_SIZE = 256
@@ -60,6 +61,7 @@ class EncodeResult:
         )
 
 
+@locks_output
 def encode(
     corpus: str | os.PathLike | None = None,
     *,

@@ -12,7 +12,7 @@ from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.impacts import impacts
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.util.errors import UserError, require_positive
-from pyserini_dupmae.util.files import atomic_open, atomic_path
+from pyserini_dupmae.util.files import atomic_open, atomic_path, require_folder
 from pyserini_dupmae.util.lazy import require
 
 EMBEDDINGS = "embedding.pkl"
@@ -69,7 +69,7 @@ def encode_queries(
     Raises:
         UserError: there are no such topics or model, the files exist, or pandas is not installed.
     """
-    folder = Path(output)
+    folder = require_folder(output)
     require_positive(batch_size=batch_size)
     present = [str(folder / name) for name in (EMBEDDINGS, IMPACTS) if (folder / name).exists()]
     if present and not overwrite:

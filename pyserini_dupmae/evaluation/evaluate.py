@@ -16,7 +16,7 @@ from pyserini_dupmae.evaluation.comparison import compare as compare_with
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Coverage, Values, coverage, mean, measure, parse_metric
 from pyserini_dupmae.evaluation.tables import markdown_table, text_table
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open
+from pyserini_dupmae.util.files import atomic_open, require_file
 
 PER_QUERY_FORMATS = (".tsv", ".jsonl")
 Runs = str | os.PathLike | Sequence[str | os.PathLike]
@@ -157,6 +157,8 @@ def evaluate(
         raise UserError(f"unknown test {compare!r}; choose one of {', '.join(TESTS)}")
     if per_query is not None and Path(per_query).suffix not in PER_QUERY_FORMATS:
         raise UserError(f"values by query cannot go to {per_query}: the name must end in .tsv or .jsonl")
+    if per_query is not None:
+        require_file(per_query)
     for metric in metrics:
         parse_metric(metric)
     judged = read_qrels(qrels)

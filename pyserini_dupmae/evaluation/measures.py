@@ -82,6 +82,8 @@ def parse_metric(name: str) -> Any:
         parsed.validate_params()
     except (ValueError, NameError, AssertionError) as error:
         raise UserError(f"metric {name!r}: {error}; write it like nDCG@10, RR@10, R(rel=2)@1000 or AP") from None
+    if parsed.params.get("cutoff", 1) < 1:
+        raise UserError(f"metric {name!r} looks at no document; give a cutoff of at least 1")
     if not isinstance(parsed.aggregator(), ir_measures.measures.base.MeanAgg):
         raise UserError(f"metric {name!r} is a count, not a mean over queries; choose another")
     if not ir_measures.DefaultPipeline.supports(parsed):

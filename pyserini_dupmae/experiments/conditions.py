@@ -17,7 +17,6 @@ from pyserini_dupmae.evaluation.tables import markdown_text
 from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
 from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scores, check_statistics, mean_scores
 from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
-from pyserini_dupmae.experiments.planning import alone
 from pyserini_dupmae.experiments.provenance import environment
 from pyserini_dupmae.experiments.schema import AnyCondition, MeanCondition
 from pyserini_dupmae.experiments.steps import Outcome, StepError, run
@@ -25,8 +24,9 @@ from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.util.digests import combined
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open, write_json
+from pyserini_dupmae.util.files import atomic_open, require_file, require_folder, write_json
 from pyserini_dupmae.util.json_text import parse_json, read_json
+from pyserini_dupmae.util.lock import alone
 
 SEARCHED = {"hybrid": ("faiss", "lucene"), "dense": ("faiss",), "sparse": ("lucene",)}
 """The search command's modes -> the indexes that are searched."""
@@ -128,7 +128,16 @@ def reproduce(
     require_engine(engine)
     if report and Path(report).suffix not in REPORT_FORMATS:
         raise UserError(f"--output-report {report}: the name must end in {' or '.join(REPORT_FORMATS)}")
-    place = Workplace(Path(output), None if data is None else Path(data), given, device, engine, threads)
+    if report and not dry_run:
+        require_file(report)
+    place = Workplace(
+        Path(output) if dry_run else require_folder(output),
+        None if data is None else Path(data),
+        given,
+        device,
+        engine,
+        threads,
+    )
     plans = _plan_all(catalogue, chosen, place, show_commands, show_commands or dry_run)
     if dry_run:
         return Reproduction(place.output, (), 0.0)

@@ -19,7 +19,7 @@ from pyserini_dupmae.experiments.recipes import METRICS, MODES
 from pyserini_dupmae.search.run import TAG
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open
+from pyserini_dupmae.util.files import atomic_open, require_folder
 
 
 def evaluate_model(
@@ -53,6 +53,7 @@ def evaluate_model(
     Raises:
         UserError: a collection or model that cannot be read, or two collections of one name.
     """
+    require_folder(output)
     collections = [find_collection(one) for one in data]
     names = [_name(collection) for collection in collections]
     if len(set(names)) < len(names):

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from pyserini_dupmae.data.beir import write_beir
-from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.files import atomic_path, require_replaceable
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 HIDDEN_SIZE, LAYERS, HEADS, POSITIONS = 64, 2, 4, 64
@@ -118,6 +118,7 @@ def generate(
     Returns:
         How many documents and queries were written.
     """
+    require_replaceable(output, lambda there: (there / "text.txt").exists() and (there / "model").is_dir())
     language = Language.of_seed(seed)
     written = {f"d{number}": language.document() for number in range(documents)}
     counts = {"train": train_queries, "dev": dev_queries}

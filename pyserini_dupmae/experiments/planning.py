@@ -1,23 +1,18 @@
-"""Steps from commands that refer to things by name; what would be done of them; a lock on their folder."""
+"""Steps from commands that refer to things by name; and what would be done of them."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.experiments.references import fill, references
 from pyserini_dupmae.experiments.steps import Step, standing
-from pyserini_dupmae.util.errors import UserError
 
 PACKAGE = "pyserini_dupmae"
 OUTPUT = "output"
 """What every step refers to: the file or folder that it has to write."""
-
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -99,15 +94,3 @@ def intentions(steps: Iterable[Step]) -> Iterator[tuple[Step, str]]:
         if intention.startswith("run"):
             waiting.add(step.title)
         yield step, intention
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other runs out of ``folder``, which is made; `UserError` when one is at work there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another run is at work in {folder}; wait for it, or give another --output") from None
-        yield

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
 
-from pyserini_dupmae.data.beir import write_beir
+from pyserini_dupmae.data.beir import LAYOUT, write_beir
 from pyserini_dupmae.data.qrels import read_qrels, write_qrels
 from pyserini_dupmae.data.topics import read_topics, write_topics
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.files import atomic_path, holds_only, require_folder, require_replaceable
 
 TOPICS = "topics.tsv"
 QRELS = "qrels.txt"
@@ -28,6 +29,7 @@ def write_topic_set(topics: str, qrels: str, output: Path, *, judged_only: bool 
     Raises:
         UserError: no query is judged, or one of both cannot be read.
     """
+    require_replaceable(output, holds_only([TOPICS, QRELS]))
     queries, judgements = read_topics(topics), read_qrels(qrels)
     judged = [(qid, text) for qid, text in queries if qid in judgements]
     if not judged:
@@ -40,6 +42,9 @@ def write_topic_set(topics: str, qrels: str, output: Path, *, judged_only: bool 
 
 def unpack(archive: Path, folder: str, output: Path, *, md5: str | None = None) -> None:
     """Write what is in ``folder`` of a zip file; raises `UserError` unless the file has it and the checksum ``md5``."""
+    require_folder(output)
+    if not archive.is_file():
+        raise UserError(f"there is no file {archive}; give a zip file with --archive")
     if md5:
         with open(archive, "rb") as stream:
             found = hashlib.file_digest(stream, "md5").hexdigest()
@@ -47,16 +52,24 @@ def unpack(archive: Path, folder: str, output: Path, *, md5: str | None = None) 
             raise UserError(f"{archive} is damaged or another version: its MD5 is {found}, not {md5}")
     inside = folder.rstrip("/") + "/"
     try:
-        with zipfile.ZipFile(archive) as opened, atomic_path(output) as unpacked:
+        with zipfile.ZipFile(archive) as opened:
             members = [one for one in opened.infolist() if one.filename.startswith(inside) and not one.is_dir()]
             if not members:
                 raise UserError(f"{archive} has no folder {folder}")
-            for member in members:
-                target = unpacked / member.filename.removeprefix(inside)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as source, open(target, "wb") as stream:
-                    shutil.copyfileobj(source, stream)
-    except zipfile.BadZipFile as error:
+            names = {member.filename.removeprefix(inside): member for member in members}
+            for name in names:
+                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                    raise UserError(
+                        f"{archive} has a file that would lie outside of {output}: {name!r}; nothing is unpacked"
+                    )
+            require_replaceable(output, holds_only(names))
+            with atomic_path(output) as unpacked:
+                for name, member in names.items():
+                    target = unpacked / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with opened.open(member) as source, open(target, "wb") as stream:
+                        shutil.copyfileobj(source, stream)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise UserError(f"{archive} is damaged ({error}); get it again") from None
 
 
@@ -64,10 +77,12 @@ def write_docstrings(output: Path, *, queries: int, documents: int | None = None
     """Write the docstrings of the standard library as a folder in BEIR's layout, with the split ``test``."""
     from pyserini_dupmae.demo.docstrings import build
 
+    split = "test"
+    require_replaceable(output, holds_only([LAYOUT.corpus, LAYOUT.topics, LAYOUT.qrels.format(split=split)]))
     built = build(queries, documents)
-    with atomic_path(output) as folder, write_beir(folder, ["test"]) as collection:
+    with atomic_path(output) as folder, write_beir(folder, [split]) as collection:
         for docid, text in built.documents.items():
             collection.document(docid, text)
         for qid, text in built.queries.items():
             collection.query(qid, text)
-            collection.judgement("test", qid, qid)
+            collection.judgement(split, qid, qid)

@@ -18,13 +18,15 @@ from pyserini_dupmae.evaluation.results import ConditionResult, read_result
 from pyserini_dupmae.evaluation.tables import markdown_table
 from pyserini_dupmae.experiments.checks import Check, check_expected
 from pyserini_dupmae.experiments.inputs import Input, find_input
-from pyserini_dupmae.experiments.planning import OUTPUT, PACKAGE, Names, alone, intentions, plan_step
+from pyserini_dupmae.experiments.planning import OUTPUT, PACKAGE, Names, intentions, plan_step
 from pyserini_dupmae.experiments.reader import STEPS, ExperimentFile, read_file
 from pyserini_dupmae.experiments.references import fill, references
 from pyserini_dupmae.experiments.schema import Expectation, StepEntry
 from pyserini_dupmae.experiments.steps import Outcome, Step, StepError, run
+from pyserini_dupmae.experiments.yaml_lines import parse
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open, write_json
+from pyserini_dupmae.util.files import atomic_open, require_folder, write_json
+from pyserini_dupmae.util.lock import alone
 
 SHIPPED = Path(__file__).parent / "recipes"
 SUFFIX = ".yaml"
@@ -109,6 +111,8 @@ def run_recipe(
     >>> done = run_recipe("tiny", output="WORK", until="data", dry_run=True)  # doctest: +ELLIPSIS
     # data: run (never run)...-m pyserini_dupmae.training.run.generate --output WORK/data --seed 0
     """
+    if output is not None and not dry_run:
+        require_folder(output)
     read = read_recipe(recipe, settings)
     folder = Path(output or read.name)
     steps = plan_recipe(read, folder)
@@ -299,6 +303,6 @@ def _paths(name: str, value: Any) -> str | list[str]:
 
 def _parsed(name: str, value: str) -> Any:
     try:
-        return yaml.safe_load(value)
+        return parse(value)
     except yaml.YAMLError:
         raise UserError(f"--set {name}={value}: the value is not YAML; put a text in quotes") from None

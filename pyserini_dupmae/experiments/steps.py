@@ -238,12 +238,16 @@ def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
     ) as process:
         assert process.stdout is not None
         decoder = getincrementaldecoder("utf-8")("replace")  # a notebook's standard output takes text alone
-        while chunk := os.read(process.stdout.fileno(), PIPE_BYTES):
-            log.write(chunk)
-            log.flush()
-            if show:
-                sys.stdout.write(decoder.decode(chunk))
-                sys.stdout.flush()
+        try:
+            while chunk := os.read(process.stdout.fileno(), PIPE_BYTES):
+                log.write(chunk)
+                log.flush()
+                if show:
+                    sys.stdout.write(decoder.decode(chunk))
+                    sys.stdout.flush()
+        except BaseException:
+            process.terminate()  # else its end is waited for
+            raise
     return process.returncode
 
 

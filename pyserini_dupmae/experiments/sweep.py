@@ -36,6 +36,7 @@ from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.digests import combined, digest
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lock import LOCK, locks_output
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.machine import cores
 from pyserini_dupmae.util.resume import begin, begun_with
@@ -86,6 +87,7 @@ class SweepResult:
         return header, rows
 
 
+@locks_output
 def sweep(
     embeddings: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
@@ -257,7 +259,8 @@ def _measure(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path)
 def _begin(output: Path, inputs: Mapping[str, Any]) -> None:
     """Begin or continue a sweep in ``output``; `UserError` when what it holds is none, or one of other inputs."""
     mend = f"delete {output} or give another --output"
-    if output.is_file() or (output.exists() and any(output.iterdir()) and begun_with(output / INPUTS, mend) is None):
+    present = [path for path in output.iterdir() if path.name != LOCK]
+    if present and begun_with(output / INPUTS, mend) is None:
         raise UserError(f"--output {output} exists and is no sweep; give another")
     begin(output / INPUTS, inputs, work=f"the sweep in {output}", mend=mend)
 

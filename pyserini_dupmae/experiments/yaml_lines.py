@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.json_text import DEEPEST
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+LARGEST = 1_000_000
+"""Entries of a file, each as often as the file refers to it."""
 
 
 class LocatedDict(dict):
@@ -64,12 +69,46 @@ class _Loader(yaml.SafeLoader):
 def load(path: Path) -> Any:
     """The value in a YAML file, with `LocatedDict` and `LocatedList` in it; `UserError` names file and line."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        _require_bounded(text)
+        return yaml.load(text, _Loader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{line}: {error.problem}; mend the file") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"cannot read {path}: {error}") from None
+
+
+def parse(text: str) -> Any:
+    """The value that ``text`` is in YAML; raises `yaml.YAMLError`."""
+    _require_bounded(text)
+    return yaml.safe_load(text)
+
+
+def _require_bounded(text: str) -> None:
+    """Raise `yaml.MarkedYAMLError` for what nests without end, refers to itself, or is huge once it is written out."""
+    sizes: dict[str, int] = {}
+    around: list[tuple[str | None, int]] = []  # the anchor of each collection that is open, and what came before it
+    size = 0
+    event: Any  # of one of two parsers, whose types differ
+    for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        problem = None
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor, size))
+            problem = f"nested more than {DEEPEST} deep" if len(around) > DEEPEST else None
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = around.pop()
+            if anchor is not None:
+                sizes[anchor] = size - before
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in [anchor for anchor, _ in around]:
+                problem = f"*{event.anchor} refers to what it stands in"
+            size += sizes.get(str(event.anchor), 1)
+        size += 1
+        if size > LARGEST:
+            problem = f"more than {LARGEST:,} entries, with what it refers to"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def line_of(value: Any, where: Sequence[Any]) -> int | None:

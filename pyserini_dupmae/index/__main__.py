@@ -9,22 +9,41 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae import api
 from pyserini_dupmae.index.info import DEFAULT_KINDS
 from pyserini_dupmae.index.milvus import DENSE_INDEXES
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import MILVUS, add_milvus, add_overwrite, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import (
+    MILVUS,
+    add_milvus,
+    add_overwrite,
+    make_parser,
+    path_type,
+    positive_int,
+    run_command,
+)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("index", __doc__)
     add = result.add_argument
-    add("--embeddings", nargs="+", type=Path, required=True, metavar="DIR", help="folders that hold a store, in order")
-    add("--output", type=Path, metavar="DIR", help="where the index folders are made (default: the one --embeddings)")
+    add(
+        "--embeddings",
+        nargs="+",
+        type=path_type,
+        required=True,
+        metavar="DIR",
+        help="folders that hold a store, in order",
+    )
+    add(
+        "--output",
+        type=path_type,
+        metavar="DIR",
+        help="where the index folders are made (default: the one --embeddings)",
+    )
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
     add("--to-faiss", **to, const="faiss", help="write DIR/faiss (default, with --to-lucene)")
     add("--to-lucene", **to, const="lucene", help="write DIR/lucene (default, with --to-faiss)")

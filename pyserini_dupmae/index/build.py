@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.command import MILVUS
 from pyserini_dupmae.util.digests import digest
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.files import atomic_path, require_folder
+from pyserini_dupmae.util.lock import alone
 from pyserini_dupmae.util.log import logger
 
 
@@ -96,7 +98,7 @@ def index(
         raise UserError("--to-milvus and --uri belong together; give both or neither")
     if output is None and len(places) > 1 and kinds:
         raise UserError("several --embeddings are given; say with --output where the indexes of all of them go")
-    target = places[0] if output is None else Path(output)
+    target = places[0] if output is None else require_folder(output)
     store = ForwardStore(*(place / "store" for place in places))
     top_k = store.top_k if top_k is None else top_k
     if not 1 <= top_k <= store.top_k:
@@ -104,6 +106,25 @@ def index(
             f"--top-k is {top_k}, but the store keeps {store.top_k} weights a document; give 1 to {store.top_k}"
         )
     settings = _Settings(faiss_factory, top_k, Quantisation.of(store.max_weight, bits))
+    with alone(target) if kinds else nullcontext():
+        seconds = _build(target, kinds, store, settings, overwrite)
+    if uri is not None:
+        started = time.perf_counter()
+        load(store, uri, name=collection, top_k=top_k, dense_index=milvus_index, overwrite=overwrite)
+        seconds[MILVUS] = time.perf_counter() - started
+    searchable = all((target / kind).exists() for kind in DEFAULT_KINDS)
+    command = search_command(target, store.model.name) if searchable else None
+    if uri is not None:
+        named = "" if collection == DEFAULT_COLLECTION else f" --collection {shlex.quote(collection)}"
+        where = f"--engine {MILVUS} --uri {shlex.quote(uri)}{named} --encoder {shlex.quote(str(store.model.name))}"
+        command = f"python -m pyserini_dupmae.search {where} --topics TOPICS --output run.txt"
+    return IndexResult(target, len(store), seconds, command)
+
+
+def _build(
+    target: Path, kinds: Sequence[str], store: ForwardStore, settings: _Settings, overwrite: bool
+) -> dict[str, float]:
+    """Write the indexes; the seconds of each."""
     for kind in kinds:
         _admit(target / kind, overwrite)
     require_tools(kinds)
@@ -121,17 +142,7 @@ def index(
         seconds[kind] = time.perf_counter() - started
         rate = len(store) / seconds[kind]
         logger.info("%s: %d documents in %.2f s (%.0f a second)", target / kind, len(store), seconds[kind], rate)
-    if uri is not None:
-        started = time.perf_counter()
-        load(store, uri, name=collection, top_k=top_k, dense_index=milvus_index, overwrite=overwrite)
-        seconds[MILVUS] = time.perf_counter() - started
-    searchable = all((target / kind).exists() for kind in DEFAULT_KINDS)
-    command = search_command(target, store.model.name) if searchable else None
-    if uri is not None:
-        named = "" if collection == DEFAULT_COLLECTION else f" --collection {shlex.quote(collection)}"
-        where = f"--engine {MILVUS} --uri {shlex.quote(uri)}{named} --encoder {shlex.quote(str(store.model.name))}"
-        command = f"python -m pyserini_dupmae.search {where} --topics TOPICS --output run.txt"
-    return IndexResult(target, len(store), seconds, command)
+    return seconds
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import numpy as np
 from pyserini_dupmae.index.quantisation import Quantisation
 from pyserini_dupmae.jvm import OPTIONS_VARIABLE, java_class
 from pyserini_dupmae.store import ForwardStore, Shard
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.log import logger
 
 _BLOCK = 512  # documents whose text is built ahead, while Lucene takes the block before
@@ -220,5 +220,5 @@ def _java_errors(folder: Path) -> Iterator[None]:
         if "No space left on device" in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
         if "OutOfMemoryError" in str(error):
-            raise UserError(f"Java ran out of memory; give it more with {OPTIONS_VARIABLE}=-Xmx4g") from error
-        raise
+            raise UserError(f"Java ran out of memory; give it more with {OPTIONS_VARIABLE}=-Xmx4g") from None
+        raise UserError(f"Lucene cannot write the index {folder}: {first_line(error)}") from None

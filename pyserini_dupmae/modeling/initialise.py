@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 from collections.abc import Iterable
@@ -24,7 +23,7 @@ from pyserini_dupmae.modeling.masked_lm import MASKED_LM_HEADS, PRETRAINING_WEIG
 from pyserini_dupmae.modeling.model import NEW_DENSE_SCALE, DupMAEModel
 from pyserini_dupmae.modeling.weights import load_config, load_pretrained, load_tokenizer, quiet_transformers
 from pyserini_dupmae.util.errors import UserError, require_positive
-from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.files import atomic_path, require_replaceable
 from pyserini_dupmae.util.log import logger
 
 # Measured with all-MiniLM-L6-v2: at 2, Eq. 12 has a higher nDCG@10 than either part, on docstrings and on Cranfield.
@@ -115,9 +114,7 @@ def init(
         UserError: there is no such checkpoint, it is of a type or in a format that cannot be used, a setting is out of
             range, or the output folder exists or cannot be written.
     """
-    folder = Path(output)
-    if folder.exists() and not overwrite:
-        raise UserError(f"{folder} exists; give another --output, or --overwrite to replace it")
+    folder = require_replaceable(output, lambda there: is_dupmae_folder(str(there)), overwrite=overwrite)
     if dtype not in DTYPES:
         raise UserError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
     _require_numbers(ot_scale, ot_threshold, dense_scale)
@@ -151,13 +148,8 @@ def init(
     elif (ot_scale, ot_threshold) != (1.0, 0.0):
         scale_weights(model, ot_scale, ot_threshold)
     nn.Module.to(model, DTYPES[dtype])
-    try:
-        with atomic_path(folder) as temporary, quiet_transformers():
-            model.save_pretrained(temporary)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(f"cannot write {folder}: {error.strerror or error}; give another --output") from None
+    with atomic_path(folder) as temporary, quiet_transformers():
+        model.save_pretrained(temporary)
     return InitResult(folder, sum(parameter.numel() for parameter in model.parameters()), found)
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from pyserini_dupmae.modeling.heads import Tokens, make_head, token_counts
 from pyserini_dupmae.modeling.linear import FastLinear
 from pyserini_dupmae.modeling.own_words import OwnWords
 from pyserini_dupmae.modeling.vocabulary import ordinary_tokens, pooled_logits
+from pyserini_dupmae.util.files import share_weights
 
 MaxPool = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """`pooled_logits`, or another with the same arguments and result."""
@@ -257,6 +259,7 @@ class DupMAEModel(PreTrainedModel):
         super().save_pretrained(save_directory, *args, **kwargs)
         if "tokenizer" in self.__dict__ or self.config.name_or_path:
             self.tokenizer.save_pretrained(save_directory)
+        share_weights(Path(save_directory))
 
     @property
     def fingerprint(self) -> str:

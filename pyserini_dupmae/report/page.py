@@ -19,7 +19,7 @@ from pyserini_dupmae.evaluation.tables import Markdown, markdown_table, markdown
 from pyserini_dupmae.report import origin, per_query, scores, tradeoff, training
 from pyserini_dupmae.report.blocks import Cell, Commands, Section, Table
 from pyserini_dupmae.report.labels import Systems
-from pyserini_dupmae.util.files import atomic_open
+from pyserini_dupmae.util.files import atomic_open, require_folder
 from pyserini_dupmae.util.lazy import require
 
 SECTIONS = (
@@ -71,6 +71,7 @@ def report(results: str | os.PathLike, *, output: str | os.PathLike, title: str 
     >>> made.markdown.read_text().splitlines()[0]
     '# Tides'
     """
+    require_folder(output)
     found = read_results(results)
     systems = Systems(found, os.fspath(results))
     sections = [section for make in SECTIONS if (section := make(systems))]

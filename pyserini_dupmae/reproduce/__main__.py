@@ -20,7 +20,15 @@ from pathlib import Path
 from pyserini_dupmae.experiments.catalogue import read_catalogue
 from pyserini_dupmae.experiments.conditions import reproduce
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_device, add_engine, add_threads, key_values, make_parser, run_command
+from pyserini_dupmae.util.command import (
+    add_device,
+    add_engine,
+    add_threads,
+    key_values,
+    make_parser,
+    path_type,
+    run_command,
+)
 
 FAILED_STATUS = 1
 
@@ -33,16 +41,23 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--condition", action="append", metavar="NAME", help="name or pattern; may be repeated")
     what.add_argument("--all", action="store_true", help="every condition")
     add = result.add_argument
-    add("--conditions", action="append", type=Path, default=[], metavar="FILE", help="conditions of your own, in YAML")
+    add(
+        "--conditions",
+        action="append",
+        type=path_type,
+        default=[],
+        metavar="FILE",
+        help="conditions of your own, in YAML",
+    )
     add("--model", action="append", default=[], metavar="NAME=DIR", help="where a model is that conditions name")
-    add("--data", type=Path, metavar="DIR", help="local collections in their official formats")
-    add("--output", type=Path, default=Path("reproduction"), metavar="DIR", help="folder to work in")
+    add("--data", type=path_type, metavar="DIR", help="local collections in their official formats")
+    add("--output", type=path_type, default=Path("reproduction"), metavar="DIR", help="folder to work in")
     add_device(result)
     add_engine(result)
     add_threads(result)
     add("--display-commands", action="store_true", help="show the command of every step")
     add("--dry-run", action="store_true", help="run nothing; models that are not given are shown by their names")
-    add("--output-report", type=Path, metavar="FILE", help="write all numbers to FILE.json or FILE.md")
+    add("--output-report", type=path_type, metavar="FILE", help="write all numbers to FILE.json or FILE.md")
     return result
 
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae.data.msmarco import join_titles
 from pyserini_dupmae.data.qrels import pyserini_qrels
 from pyserini_dupmae.experiments import prepare
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import make_parser, path_type, positive_int, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
     def add(name: str, summary: str) -> argparse.ArgumentParser:
         kind = kinds.add_parser(name, help=summary, description=summary)
-        kind.add_argument("--output", type=Path, required=True)
+        kind.add_argument("--output", type=path_type, required=True)
         return kind
 
     kind = add("topics", "queries and judgements of one topic set")
@@ -40,13 +39,13 @@ def parser() -> argparse.ArgumentParser:
     kind.add_argument("--judged-only", action="store_true", help="leave out queries without judgements")
 
     kind = add("unpack", "one folder of a zip file")
-    kind.add_argument("--archive", type=Path, required=True)
+    kind.add_argument("--archive", type=path_type, required=True)
     kind.add_argument("--folder", required=True, help="the folder in the archive")
     kind.add_argument("--md5", help="refuse the archive unless this is its checksum")
 
     kind = add("titles", "passages and titles, joined to id, title and text")
-    kind.add_argument("--passages", type=Path, required=True)
-    kind.add_argument("--titles", type=Path, required=True)
+    kind.add_argument("--passages", type=path_type, required=True)
+    kind.add_argument("--titles", type=path_type, required=True)
 
     kind = add("docstrings", "the docstrings of the standard library")
     kind.add_argument("--queries", type=positive_int, required=True)

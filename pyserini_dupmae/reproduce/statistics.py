@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae.experiments.statistics import index_statistics
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, run_command
-from pyserini_dupmae.util.files import write_json
+from pyserini_dupmae.util.command import make_parser, path_type, run_command
+from pyserini_dupmae.util.files import require_file, write_json
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("reproduce.statistics", __doc__)
-    result.add_argument("--index", type=Path, required=True, help="folder that has faiss and lucene")
-    result.add_argument("--output", type=Path, required=True, help="the file to write")
+    result.add_argument("--index", type=path_type, required=True, help="folder that has faiss and lucene")
+    result.add_argument("--output", type=path_type, required=True, help="the file to write")
     return result
 
 
@@ -28,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
     options = parser().parse_args(argv)
     log.show()
-    write_json(options.output, index_statistics(options.index))
+    write_json(require_file(options.output), index_statistics(options.index))
 
 
 if __name__ == "__main__":

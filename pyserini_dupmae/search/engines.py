@@ -25,6 +25,7 @@ from pyserini_dupmae.store import STORE_JSON, ForwardStore
 from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.command import ENGINES
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lock import alone
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.machine import memory
 
@@ -144,7 +145,8 @@ class Engines:
 
         logger.info("writing the postings that the engine scan reads; the next search finds them")
         stores = [folder.parent for folder in self.exact.store.folders]
-        index(stores, to="postings", output=self.folder, top_k=self.exact.top_k, overwrite=True)
+        with alone(self.folder, wait=True):
+            index(stores, to="postings", output=self.folder, top_k=self.exact.top_k, overwrite=True)
         return IndexFolder.read(self.folder / "postings", "postings")
 
     def hits(self, ranking: Ranking) -> list[Hit]:

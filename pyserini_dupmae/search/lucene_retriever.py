@@ -8,7 +8,8 @@ term or a hit, so a query goes over as one JSON string and its hits come back as
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ class LuceneRetriever:
             return Candidates(np.empty(0, np.int64), 0.0)
         pairs = zip(query.token_ids.tolist(), query.weights.tolist(), strict=True)
         weights = self._weights_reader.readValue("{" + ",".join([f"{self._keys[i]}{w!r}" for i, w in pairs]) + "}")
-        found = self._searcher.search(self._generator.buildQuery(FIELD, weights), self._collect(n))
+        with self._readable():
+            found = self._searcher.search(self._generator.buildQuery(FIELD, weights), self._collect(n))
         hits = json.loads(self._hits_writer.writeValueAsString(found))["scoreDocs"]
         rows = np.array([hit["doc"] for hit in hits], np.int64)
         return Candidates(rows, hits[-1]["score"] * self.scale * ROUNDING if len(hits) == n else 0.0)
@@ -76,10 +78,11 @@ class LuceneRetriever:
         """Pyserini's ``Document`` by docid (str) or by row (int), or None when there is no such document."""
         from pyserini.index.lucene import Document
 
-        if isinstance(docid, int):
-            found = self._reader.storedFields().document(docid) if 0 <= docid < len(self) else None
-        else:
-            found = java_class("io.anserini.index.IndexReaderUtils").document(self._reader, docid)
+        with self._readable():
+            if isinstance(docid, int):
+                found = self._reader.storedFields().document(docid) if 0 <= docid < len(self) else None
+            else:
+                found = java_class("io.anserini.index.IndexReaderUtils").document(self._reader, docid)
         return None if found is None else Document(found)
 
     def close(self) -> None:
@@ -88,9 +91,15 @@ class LuceneRetriever:
     def _open(self) -> Any:
         # Absolute, because Java keeps the working folder that it was started in.
         path = java_class("java.nio.file.Paths").get(str(self.folder.absolute()))
-        try:
+        with self._readable():
             directory = java_class("org.apache.lucene.store.FSDirectory").open(path)
             return java_class("org.apache.lucene.index.DirectoryReader").open(directory)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turn what Java throws over a damaged index into a `UserError`."""
+        try:
+            yield
         except Exception as error:  # JavaException, which only exists once the JVM runs
             if type(error).__name__ != "JavaException":
                 raise
@@ -101,6 +110,10 @@ class LuceneRetriever:
     def _require(self, docids: Sequence[str]) -> None:
         if self._reader.maxDoc() != len(docids) or self._reader.hasDeletions():
             raise UserError(f"{self.folder} holds {self._reader.numDocs()} documents, but its store {len(docids)}")
+        with self._readable():
+            self._require_ids(docids)
+
+    def _require_ids(self, docids: Sequence[str]) -> None:
         fields = self._reader.storedFields()
         for row in np.unique(np.linspace(0, len(docids) - 1, ROWS_CHECKED, dtype=int)).tolist():
             found = fields.document(row).get(ID_FIELD)

@@ -22,7 +22,7 @@ from pyserini_dupmae.data.runs import FORMS, run_lines
 from pyserini_dupmae.search.run import TAG
 from pyserini_dupmae.search.shards import ShardRecord
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open
+from pyserini_dupmae.util.files import atomic_open, require_file
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def merge(runs: Sequence[str | os.PathLike], *, output: str | os.PathLike, outpu
         raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMS)}")
     if not runs:
         raise UserError("no run of a shard is given")
+    require_file(output)
     found = [(Path(run), ShardRecord.read(Path(run))) for run in runs]
     records = _complete(found)
     first = records[0]

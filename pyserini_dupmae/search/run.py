@@ -19,7 +19,7 @@ from pyserini_dupmae.search.fusion import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.search.shards import QueriesDigest, ShardRecord
 from pyserini_dupmae.util.errors import UserError, require_positive
-from pyserini_dupmae.util.files import atomic_open
+from pyserini_dupmae.util.files import atomic_open, require_file
 
 TAG = "dupmae"
 ENCODED_TOGETHER = 1024
@@ -149,9 +149,7 @@ def search(
         raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMS)}")
     if shard_num > 1 and output_format != "trec":
         raise UserError(f"the run of a shard is in TREC's form; give --output-format {output_format} to merge")
-    path = Path(output)
-    if path.is_dir():
-        raise UserError(f"--output {path} is a folder; name a file")
+    path = require_file(output)
     pairs = read_topics(topics)
     proved: list[bool] = []
     depths: list[int] = []

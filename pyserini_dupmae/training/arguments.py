@@ -14,11 +14,26 @@ from typing import Any
 import torch
 from transformers import HfArgumentParser, TrainingArguments
 
+from pyserini_dupmae.util.command import LARGEST_SEED
 from pyserini_dupmae.util.errors import UserError, first_line
 
 OF_TRAINER: tuple[str, ...] = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps")
 OF_TRAINER += ("world_size", "num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
 """The Trainer's options that decide a run's steps."""
+
+_RANGES = {
+    "seed": (0, LARGEST_SEED),
+    "data_seed": (0, LARGEST_SEED),
+    "learning_rate": (0, 100),
+    "weight_decay": (0, 100),
+    "warmup_steps": (0, 1e12),
+    "num_train_epochs": (0, 1e9),
+    "per_device_train_batch_size": (1, 1e9),
+    "per_device_eval_batch_size": (1, 1e9),
+    "gradient_accumulation_steps": (1, 1e9),
+    "dataloader_num_workers": (0, 1e4),
+}
+"""What is not in these ranges makes no sense, or cannot be meant."""
 
 
 @dataclass
@@ -52,6 +67,7 @@ def arguments_for(
             raise UserError(f"set {', '.join(options)} in the arguments object that is given, not beside it")
         ready = copy.copy(ready)  # the run changes some of them
         ready.output_dir = str(output)
+        _require_sense(ready)
         return ready
     known = [item.name for item in fields(kind) if item.init]
     for name in options:
@@ -63,6 +79,7 @@ def arguments_for(
     except (TypeError, ValueError, ImportError, RuntimeError) as error:
         raise UserError(first_line(error)) from None
     _require_a_process_a_gpu(made)
+    _require_sense(made)
     return made
 
 
@@ -89,7 +106,16 @@ def parse(parser: HfArgumentParser, argv: Sequence[str] | None) -> tuple[Any, Na
     except (ValueError, ImportError, RuntimeError) as error:
         raise UserError(first_line(error)) from None
     _require_a_process_a_gpu(training)
+    _require_sense(training)
     return training, options
+
+
+def _require_sense(training: TrainingArguments) -> None:
+    """Raise `UserError` for numbers that the Trainer takes and fails on, or trains nothing with."""
+    for name, (low, high) in _RANGES.items():
+        value = getattr(training, name)
+        if value is not None and not low <= value <= high:  # NaN is in no range
+            raise UserError(f"--{name} is {value}; give a number from {low:g} to {high:g}")
 
 
 def _require_a_process_a_gpu(training: TrainingArguments) -> None:

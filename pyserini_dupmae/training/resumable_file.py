@@ -10,13 +10,15 @@ import gzip
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open, atomic_path, remove
+from pyserini_dupmae.util.files import atomic_open, atomic_path, remove, require_file
+from pyserini_dupmae.util.lock import alone_with
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.resume import begin, begun_with, difference
 
@@ -32,10 +34,8 @@ class ResumableFile:
     """
 
     def __init__(self, path: str | os.PathLike, suffix: str, size: int, overwrite: bool):
-        self.path, self.size, self.overwrite = Path(path), size, overwrite
+        self.path, self.size, self.overwrite = require_file(path), size, overwrite
         self._folder = self.path.with_name(self.path.name + ".parts")
-        if self.path.is_dir():
-            raise UserError(f"--output {path} is a folder; name a file")
         if not self.path.name.endswith((suffix, suffix + ".gz")):
             raise UserError(f"--output {path} must end in {suffix} or {suffix}.gz, by which its readers know it")
         if self.path.exists() and not overwrite:
@@ -54,10 +54,15 @@ class ResumableFile:
         Raises:
             UserError: parts of other settings are there, and ``overwrite`` was not given.
         """
-        waiting = self.begin(settings, queries)
-        self.fill(queries, entries)
-        self.join(queries)
+        with self.alone():
+            waiting = self.begin(settings, queries)
+            self.fill(queries, entries)
+            self.join(queries)
         return waiting
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other runs from writing the same file; a `UserError` where one is at work."""
+        return alone_with(self.path)
 
     def begin(self, settings: Mapping[str, Any], queries: int) -> int:
         """Note what is begun with, as `write` takes it; for how many queries there is no part yet."""

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 import transformers
@@ -20,6 +22,7 @@ from pyserini_dupmae.evaluation.results import TRAINING_LOG
 from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import atomic_open, remove, write_json
 from pyserini_dupmae.util.json_text import read_json
+from pyserini_dupmae.util.lock import LOCK
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.resume import begun_with, difference
 
@@ -104,7 +107,15 @@ class TrainingRun:
         if trainer.is_world_process_zero():
             write_json(self.output / RUN, self.started_with)
         trainer.add_callback(_KeepLog(self.output / TRAINING_LOG))
-        trainer.train(resume_from_checkpoint=str(self.resumed) if self.resumed else None)
+        try:
+            trainer.train(resume_from_checkpoint=str(self.resumed) if self.resumed else None)
+        except (UnpicklingError, EOFError, BadZipFile) as error:
+            if self.resumed is None:
+                raise
+            raise UserError(
+                f"the checkpoint {self.resumed} is damaged, or holds what a checkpoint does not ({first_line(error)}); "
+                "delete it to go on from the one before, or give --overwrite instead of --resume to start anew"
+            ) from None
         metrics = trainer.evaluate() if evaluates else {}
         trainer.save_model()
         state = trainer.state
@@ -143,7 +154,7 @@ def resume_from(
     Raises:
         UserError: the folder holds something that would be lost, or a run with other settings.
     """
-    present = [path for path in output.glob("*") if path.name not in (RUN, *keep)]
+    present = [path for path in output.glob("*") if path.name not in (RUN, LOCK, *keep)]
     if not resume:
         if present and not overwrite:
             raise UserError(f"{output} is not empty; add --resume to go on with its run, or --overwrite to delete it")

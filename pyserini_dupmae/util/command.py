@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from pyserini_dupmae.util.errors import UserError, fail
+from pyserini_dupmae.util.errors import UserError, fail, is_disk_full
 
 DTYPES = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "scan", "lists")
 MILVUS = "milvus"
 """The engine that has no folder."""
+LARGEST_SEED = 2**32 - 1
+
+
+_OF_THE_SYSTEM = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+_OF_THE_SYSTEM |= {errno.ELOOP, errno.EIO, errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EMFILE}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -78,19 +88,68 @@ class GroupedParser:
 
 
 def run_command(main: Callable[[], Any]) -> None:
-    """Run a command's ``main`` and turn a user's mistake, a full disk or Ctrl-C into one line and an exit status."""
+    """Run a command's ``main``, and end with one line and a status for what is no mistake of the package.
+
+    That is a user's mistake, a file that the system does not give or take, a full disk, Ctrl-C, SIGTERM and SIGHUP.
+    """
+    _require_utf8()
     try:
-        main()
+        with _signals_raised():
+            main()
     except UserError as error:
         fail(str(error))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        fail(f"no space left on the disk{where}; free some and run the same command again")
+    except _SignalError as stop:
+        with suppress(OSError):  # the terminal is gone
+            print(stop, file=sys.stderr)
+        raise SystemExit(128 + stop.number) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(128 + signal.SIGINT) from None
+    except Exception as error:
+        if is_disk_full(error):
+            name = getattr(error, "filename", None)
+            where = f" while writing {name}" if name else ""
+            fail(f"no space left on the disk{where}; free some and run the same command again")
+        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM and error.filename is not None:
+            fail(f"{error.filename}: {error.strerror}")
+        raise
+
+
+class _SignalError(BaseException):
+    """A signal that asks the process to end. No `Exception`, so that nothing takes it for a failure."""
+
+    def __init__(self, number: signal.Signals):
+        super().__init__("terminated" if number == signal.SIGTERM else "hung up")
+        self.number = number
+
+
+@contextmanager
+def _signals_raised() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that nothing temporary stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+        raise _SignalError(signal.Signals(number))
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:  # else it is ignored, as nohup does, or somebody else's
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _require_utf8() -> None:
+    """Begin again in UTF-8 where Python was told to take names of files, and what it prints, for ASCII."""
+    if sys.getfilesystemencoding().lower().replace("-", "") != "utf8":
+        environment = os.environ | {"PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def positive_int(text: str) -> int:
@@ -102,6 +161,20 @@ def positive_int(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return value
+
+
+def seed_type(text: str) -> int:
+    """An argparse type: what every generator of random numbers takes as its seed."""
+    if not text.isdecimal() or int(text) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {LARGEST_SEED}, got {text!r}")
+    return int(text)
+
+
+def path_type(text: str) -> Path:
+    """An argparse type: a path. No name is not the working folder, which is what `Path` makes of it."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
 
 
 def key_values(option: str, given: Sequence[str], form: str) -> dict[str, str]:

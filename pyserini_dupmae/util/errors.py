@@ -9,7 +9,7 @@ from typing import NoReturn
 USER_ERROR_STATUS = 2
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # safetensors and torch write files themselves, and have exceptions of their own for what the system says.
-_NO_SPACE_TEXTS = ("No space left", "StorageFull", "FileTooLarge", "File too large", "file write failed")
+_NO_SPACE_TEXTS = ("No space left", "StorageFull", "FileTooLarge", "File too large", "PytorchStreamWriter")
 
 
 class UserError(Exception):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pyserini_dupmae.experiments.made_up import generate
 from pyserini_dupmae.experiments.prepare import unpack, write_docstrings, write_topic_set
 from pyserini_dupmae.util.errors import UserError
 
@@ -54,6 +55,49 @@ def test_unpacking_checks_the_checksum(tmp_path: Path) -> None:
     archive.write_bytes(b"PK no more")
     with pytest.raises(UserError, match="is damaged"):
         unpack(archive, "cqadupstack/unix", out)
+
+
+@pytest.mark.parametrize("name", ["a/../../thesis.txt", "a/b/../../../thesis.txt", "a//tmp/thesis.txt", "a/.."])
+def test_nothing_is_unpacked_outside_of_the_folder(tmp_path: Path, name: str) -> None:
+    archive, thesis = tmp_path / "a.zip", tmp_path / "thesis.txt"
+    thesis.write_text("years of work")
+    with zipfile.ZipFile(archive, "w") as stream:
+        stream.writestr("a/corpus.jsonl", "corpus")
+        stream.writestr(name, "gone")
+    with pytest.raises(UserError, match="would lie outside"):
+        unpack(archive, "a", tmp_path / "out")
+    assert thesis.read_text() == "years of work"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_that_is_not_there_or_has_lost_its_content(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no file .*a\.zip"):
+        unpack(tmp_path / "a.zip", "a", tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr("a/corpus.jsonl", "corpus" * 100)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[45:50] = b"\xff" * 5
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(UserError, match="is damaged"):
+        unpack(tmp_path / "a.zip", "a", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    thesis = tmp_path / "out" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as stream:
+        stream.writestr("a/corpus.jsonl", "corpus")
+    for work in (
+        lambda: unpack(tmp_path / "a.zip", "a", tmp_path / "out"),
+        lambda: write_docstrings(tmp_path / "out", queries=1),
+        lambda: write_topic_set("topics", "qrels", tmp_path / "out"),
+        lambda: generate(tmp_path / "out"),
+    ):
+        with pytest.raises(UserError, match="which is not deleted"):
+            work()
+    assert thesis.read_text() == "years of work"
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from transformers import HfArgumentParser
 
@@ -21,7 +20,7 @@ from pyserini_dupmae.training.finetune.run import FinetuneArguments, finetune
 from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES, FinetuneSettings
 from pyserini_dupmae.training.settings import add_options, given
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import positive_int, run_command
+from pyserini_dupmae.util.command import path_type, positive_int, run_command
 from pyserini_dupmae.util.files import user_cache
 
 
@@ -32,10 +31,10 @@ def parser() -> HfArgumentParser:
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a DupMAE model: folder or name")
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
     run.add_argument(
-        "--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined negatives, a file a source"
+        "--negatives", nargs="+", type=path_type, default=[], metavar="FILE", help="mined negatives, a file a source"
     )
     run.add_argument(
-        "--scores", nargs="+", type=Path, default=[], metavar="FILE", help="the teacher's scores, a file a source"
+        "--scores", nargs="+", type=path_type, default=[], metavar="FILE", help="the teacher's scores, a file a source"
     )
     run.add_argument("--dev", metavar="SOURCE", help="queries and documents to search every --eval_steps")
     run.add_argument("--dev-queries", type=positive_int, default=500, help="queries taken of it, at random")
@@ -52,8 +51,12 @@ def parser() -> HfArgumentParser:
         metavar="SOURCE",
         help="stage 3: queries by which the teacher is compared with the model first (default: some of --data)",
     )
-    run.add_argument("--held-out-negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined for these")
-    run.add_argument("--held-out-scores", nargs="+", type=Path, default=[], metavar="FILE", help="the teacher's scores")
+    run.add_argument(
+        "--held-out-negatives", nargs="+", type=path_type, default=[], metavar="FILE", help="mined for these"
+    )
+    run.add_argument(
+        "--held-out-scores", nargs="+", type=path_type, default=[], metavar="FILE", help="the teacher's scores"
+    )
     run.add_argument("--held-out-queries", type=positive_int, default=200, metavar="N", help="so many, at random")
     run.add_argument(
         "--allow-worse-teacher", action="store_true", help="go on where the teacher's MRR@10 is below the model's own"
@@ -65,7 +68,7 @@ def parser() -> HfArgumentParser:
         help="queries in memory at a time; without it those of the whole batch",
     )
     run.add_argument(
-        "--cache", type=Path, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"
+        "--cache", type=path_type, default=user_cache() / "training", metavar="DIR", help="where prepared data is kept"
     )
     group = made.add_argument_group("the objective (docs/finetuning.md)")
     group.add_argument("--preset", choices=PRESETS, default="default", help="defaults of the options below")

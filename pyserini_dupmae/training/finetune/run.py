@@ -27,6 +27,7 @@ from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
 from pyserini_dupmae.training.settings import settings_from
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import user_cache
+from pyserini_dupmae.util.lock import locks_output
 from pyserini_dupmae.util.log import logger
 
 RESULT = "finetune.json"
@@ -54,6 +55,7 @@ class FinetuneArguments(RunArguments):
     greater_is_better: bool | None = field(default=True, metadata={"help": "of two values the greater is the better"})
 
 
+@locks_output
 def finetune(
     *,
     stage: int,

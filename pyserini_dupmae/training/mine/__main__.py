@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
 from pyserini_dupmae.training.mine.run import mine
@@ -25,8 +24,10 @@ from pyserini_dupmae.util.command import (
     add_shard,
     add_threads,
     make_parser,
+    path_type,
     positive_int,
     run_command,
+    seed_type,
 )
 
 
@@ -40,20 +41,20 @@ def parser() -> argparse.ArgumentParser:
     add("--output", required=True, metavar="FILE", help="negatives to write: .jsonl or .jsonl.gz")
     add("--depth", type=positive_int, default=200, metavar="N", help="hits a query to choose from")
     add("--queries", type=positive_int, metavar="N", help="mine for so many queries, drawn at random (default: all)")
-    add("--seed", type=int, default=0, help="of that draw")
+    add("--seed", type=seed_type, default=0, help="of that draw")
     add_shard(made, "which part of the queries to mine for")
     add("--mode", default="hybrid", help="hybrid (Eq. 12), or dense or sparse, a part of it alone")
     add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--skip", type=int, default=0, metavar="N", help="leave out the N hardest negatives")
-    add("--negatives", type=Path, metavar="FILE", help="negatives that the teacher has scored: an earlier output")
-    add("--scores", type=Path, metavar="FILE", help="its scores, of pyserini_dupmae.training.teacher score")
+    add("--negatives", type=path_type, metavar="FILE", help="negatives that the teacher has scored: an earlier output")
+    add("--scores", type=path_type, metavar="FILE", help="its scores, of pyserini_dupmae.training.teacher score")
     add(
         "--max-score-margin",
         type=float,
         metavar="M",
         help="leave out a hit that the teacher scores above the query's lowest positive minus M",
     )
-    add("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
+    add("--cache", type=path_type, default=default_cache(), metavar="DIR", help="where prepared data is kept")
     add_batch_size(made, "queries", 64)
     add_engine(made)
     add_threads(made)

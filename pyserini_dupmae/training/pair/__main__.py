@@ -23,11 +23,12 @@ import torch
 from pyserini_dupmae.data.beir import LAYOUT
 from pyserini_dupmae.modeling.weights import reading, require_finite
 from pyserini_dupmae.training.pair.objective import PairSettings
-from pyserini_dupmae.training.pair.prepare import Embed, Offsets, Source, prepare
-from pyserini_dupmae.training.pair.train import PairOptions, train
+from pyserini_dupmae.training.pair.prepare import Embed, Offsets, Source, prepare, was_prepared
+from pyserini_dupmae.training.pair.train import PairOptions, is_a_result, train
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, run_command
+from pyserini_dupmae.util.command import make_parser, path_type, positive_int, run_command, seed_type
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.files import require_replaceable
 from pyserini_dupmae.util.lazy import require
 
 
@@ -38,17 +39,19 @@ def parser() -> argparse.ArgumentParser:
     before = commands.add_parser("prepare", help="draw passages and queries, and let the pair judge them")
     before.add_argument("--encoder", required=True, help="the pair's bi-encoder, a sentence-transformers model")
     before.add_argument("--source", nargs="+", required=True, help="collections to draw from, as above")
-    before.add_argument("--output", type=Path, required=True)
+    before.add_argument("--output", type=path_type, required=True)
     before.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
-    before.add_argument("--candidates", type=int, default=48, help="passages kept of the pair's ranking (default: 48)")
+    before.add_argument(
+        "--candidates", type=positive_int, default=48, help="passages kept of the pair's ranking (default: 48)"
+    )
     before.add_argument(
         "--bf16", action=argparse.BooleanOptionalAction, default=True, help="let the bi-encoder compute in bfloat16"
     )
-    before.add_argument("--seed", type=int, default=0)
+    before.add_argument("--seed", type=seed_type, default=0)
     run = commands.add_parser("train", help="train on what prepare wrote")
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a DupMAE model")
-    run.add_argument("--prepared", type=Path, required=True, help="what prepare wrote")
-    run.add_argument("--output", type=Path, required=True)
+    run.add_argument("--prepared", type=path_type, required=True, help="what prepare wrote")
+    run.add_argument("--output", type=path_type, required=True)
     run.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
     for kind in (PairOptions, PairSettings):
         for field in fields(kind):
@@ -64,8 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     args = parser().parse_args(argv)
     log.show()
-    if args.output.exists() and not args.overwrite:
-        raise UserError(f"{args.output} exists; give another --output, or --overwrite to replace it")
+    require_replaceable(
+        args.output, was_prepared if args.command == "prepare" else is_a_result, overwrite=args.overwrite
+    )
     if args.command == "prepare":
         embed, offsets = bi_encoder(args.encoder, args.bf16)
         sources = [parse_source(text) for text in args.source]

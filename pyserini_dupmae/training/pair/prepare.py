@@ -20,7 +20,7 @@ from pyserini_dupmae.training.pair.bm25 import Stems, count_matrix, document_wei
 from pyserini_dupmae.training.pair.queries import KINDS, Query, made_query, request
 from pyserini_dupmae.training.pair.teacher import Pair, Ranges, ranges_and_candidates
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.files import atomic_path, require_replaceable
 from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.log import logger
 
@@ -145,6 +145,7 @@ def prepare(
         candidates: kept of each query's own collection.
         seed: of what is drawn.
     """
+    require_replaceable(output, was_prepared)
     random = Random(seed)
     passages: list[Passage] = []
     queries: list[Query] = []
@@ -174,9 +175,14 @@ def prepare(
     return prepared
 
 
+def was_prepared(folder: Path) -> bool:
+    """Whether a folder is one that `prepare` wrote."""
+    return (folder / "texts.json").exists() and (folder / "arrays.npz").exists()
+
+
 def load_prepared(folder: Path) -> Prepared:
     """What `prepare` wrote to ``folder``."""
-    if not (folder / "texts.json").exists():
+    if not was_prepared(folder):
         raise UserError(f"{folder} was not made by python -m pyserini_dupmae.training.pair prepare")
     texts = read_json(folder / "texts.json")
     arrays = np.load(folder / "arrays.npz")

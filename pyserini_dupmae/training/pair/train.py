@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -20,8 +20,10 @@ from pyserini_dupmae.training.pair.batches import Batches, Drawn
 from pyserini_dupmae.training.pair.objective import PairSettings, pair_loss
 from pyserini_dupmae.training.pair.prepare import Prepared, load_prepared
 from pyserini_dupmae.training.run_folder import write_log
+from pyserini_dupmae.util.command import LARGEST_SEED
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_path, remove, write_json
+from pyserini_dupmae.util.files import atomic_path, remove, require_replaceable, write_json
+from pyserini_dupmae.util.lock import alone_with
 from pyserini_dupmae.util.log import logger
 from pyserini_dupmae.util.resume import begin
 
@@ -71,6 +73,17 @@ class PairOptions:
     device: str = "cpu"
     save_minutes: float = 5.0
 
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, bool | str):
+                continue
+            low = 1 if isinstance(value, int) and item.name not in ("frozen_steps", "seed") else 0
+            high = 1.0 if item.name == "average" else LARGEST_SEED
+            if not low <= value <= high:  # NaN is in no range
+                name = item.name.replace("_", "-")
+                raise UserError(f"--{name} is {value}; give a number from {low} to {high}")
+
 
 @dataclass(frozen=True)
 class PairResult:
@@ -96,7 +109,16 @@ def train(
     Raises:
         UserError: the model's dense vectors have another width than the pair's bi-encoder, or a folder cannot be used.
     """
-    options, settings = options or PairOptions(), settings or PairSettings()
+    with alone_with(require_replaceable(output, is_a_result)):
+        return _train(source, prepared, output, options or PairOptions(), settings or PairSettings())
+
+
+def is_a_result(folder: Path) -> bool:
+    """Whether a folder is one that `train` wrote."""
+    return (folder / RESULT).exists()
+
+
+def _train(source: str, prepared: Path, output: Path, options: PairOptions, settings: PairSettings) -> PairResult:
     data, dupmae = load_prepared(prepared), load_model(source, options.device).model
     width = data.pair.query_vectors.shape[1]
     if dupmae.config.cls_dim != width:

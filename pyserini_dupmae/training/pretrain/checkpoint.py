@@ -20,7 +20,7 @@ from pyserini_dupmae.modeling.weights import load_config, load_pretrained
 from pyserini_dupmae.training.pretrain.objective import PretrainModel
 from pyserini_dupmae.training.pretrain.settings import PretrainSettings
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_path
+from pyserini_dupmae.util.files import atomic_path, share_weights
 from pyserini_dupmae.util.log import logger
 
 TYPES = ("bert", "roberta", "xlm-roberta", "distilbert")
@@ -68,6 +68,7 @@ def save_model(model: PretrainModel, tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     with atomic_path(folder / PRETRAINING_WEIGHTS) as temporary:
         save_file(_beside(model), temporary)
+    share_weights(folder)
 
 
 def restore(model: PretrainModel, folder: Path) -> None:

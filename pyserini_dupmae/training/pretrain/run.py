@@ -22,6 +22,7 @@ from pyserini_dupmae.training.pretrain.trainer import PretrainTrainer
 from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
 from pyserini_dupmae.training.settings import settings_from
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lock import locks_output
 from pyserini_dupmae.util.log import logger
 
 TOKENS, RESULT = "tokens", "pretrain.json"
@@ -39,6 +40,7 @@ class PretrainArguments(RunArguments):
     save_steps: float = field(default=1000, metadata={"help": "steps between checkpoints"})
 
 
+@locks_output
 def pretrain(
     *,
     model: str | os.PathLike,

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae.experiments.recipes import run_recipe, shipped_recipes
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import key_values, make_parser, run_command
+from pyserini_dupmae.util.command import key_values, make_parser, path_type, run_command
 
 FAILED_STATUS = 1
 
@@ -26,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     result = make_parser("training.run", __doc__)
     add = result.add_argument
     add("recipe", help=f"a YAML file, or one of {', '.join(shipped_recipes())}")
-    add("--output", type=Path, metavar="DIR", help="folder to work in (default: the recipe's name)")
+    add("--output", type=path_type, metavar="DIR", help="folder to work in (default: the recipe's name)")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable or input; may be repeated")
     add("--until", metavar="STEP", help="leave out the steps after this one")
     add("--dry-run", action="store_true", help="show every step, and whether and why it would be run")

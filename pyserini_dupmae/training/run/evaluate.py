@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae.data.judged_collection import SOURCE_HELP
 from pyserini_dupmae.experiments.evaluate_model import evaluate_model
@@ -22,6 +21,7 @@ from pyserini_dupmae.util.command import (
     add_engine,
     add_threads,
     make_parser,
+    path_type,
     positive_int,
     run_command,
 )
@@ -33,8 +33,15 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--encoder", required=True, metavar="MODEL", help="a DupMAE model")
     add("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    add("--index", nargs="+", type=Path, default=[], metavar="DIR", help="what encode wrote for each (default: encode)")
-    add("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
+    add(
+        "--index",
+        nargs="+",
+        type=path_type,
+        default=[],
+        metavar="DIR",
+        help="what encode wrote for each (default: encode)",
+    )
+    add("--output", type=path_type, required=True, metavar="DIR", help="folder to write to")
     add("--name", help="what the results call the model (default: its folder's name)")
     add("--hits", type=positive_int, default=100, metavar="N", help="documents a query")
     add_device(result)

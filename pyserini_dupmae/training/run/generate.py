@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae.experiments.made_up import generate
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import make_parser, path_type, positive_int, run_command, seed_type
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("training.run.generate", __doc__)
     add = result.add_argument
-    add("--output", type=Path, required=True, metavar="DIR", help="folder to write; replaced if it exists")
-    add("--seed", type=int, default=0, help="of everything that is made up")
+    add("--output", type=path_type, required=True, metavar="DIR", help="folder to write; replaced if it exists")
+    add("--seed", type=seed_type, default=0, help="of everything that is made up")
     add("--documents", type=positive_int, default=400, metavar="N", help="documents of the collection")
     add("--train-queries", type=positive_int, default=2000, metavar="N", help="queries of the split train")
     add("--dev-queries", type=positive_int, default=100, metavar="N", help="queries of the split dev")

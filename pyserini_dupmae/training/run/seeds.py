@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyserini_dupmae.experiments.seeds import compare_seeds
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, run_command
+from pyserini_dupmae.util.command import make_parser, path_type, run_command
+from pyserini_dupmae.util.files import require_folder
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("training.run.seeds", __doc__)
     add = result.add_argument
-    add("--results", nargs="+", type=Path, required=True, metavar="DIR", help="folders of training.run.evaluate")
+    add("--results", nargs="+", type=path_type, required=True, metavar="DIR", help="folders of training.run.evaluate")
     add("--baseline", required=True, metavar="VARIANT", help="what all others are compared with")
-    add("--output", type=Path, required=True, metavar="DIR", help="folder to write seeds.md to")
+    add("--output", type=path_type, required=True, metavar="DIR", help="folder to write seeds.md to")
     add("--metric", default="nDCG@10", help="one of those that were measured")
     return result
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
     log.show()
     options = parser().parse_args(argv)
-    options.output.mkdir(parents=True, exist_ok=True)
+    require_folder(options.output).mkdir(parents=True, exist_ok=True)
     written = options.output / "seeds.md"
     print(compare_seeds(options.results, baseline=options.baseline, output=written, metric=options.metric), end="")
 

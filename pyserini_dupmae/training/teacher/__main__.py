@@ -14,12 +14,20 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_batch_size, add_device, add_dtype, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import (
+    add_batch_size,
+    add_device,
+    add_dtype,
+    make_parser,
+    path_type,
+    positive_int,
+    run_command,
+    seed_type,
+)
 
 if TYPE_CHECKING:
     from transformers import HfArgumentParser
@@ -54,14 +62,16 @@ def train_parser() -> HfArgumentParser:
         help="a cross-encoder, or an encoder that gets a new classifier: a folder or a name on the Hub",
     )
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    run.add_argument("--negatives", nargs="+", type=Path, default=[], metavar="FILE", help="mined, one a source")
+    run.add_argument("--negatives", nargs="+", type=path_type, default=[], metavar="FILE", help="mined, one a source")
     run.add_argument(
         "--negatives-per-positive", type=positive_int, default=7, metavar="N", help="of a group, drawn in each epoch"
     )
     run.add_argument("--depth", type=positive_int, default=200, metavar="N", help="of the hardest so many")
     run.add_argument("--max-length", type=positive_int, default=200, help="tokens of a pair, special ones included")
     run.add_argument("--eval-queries", type=int, default=200, help="queries held out, at most a tenth; 0: none")
-    run.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
+    run.add_argument(
+        "--cache", type=path_type, default=default_cache(), metavar="DIR", help="where prepared data is kept"
+    )
     return made
 
 
@@ -101,7 +111,12 @@ def score_parser() -> argparse.ArgumentParser:
         "--bi-encoder", action="store_true", help="the teacher is a SentenceTransformer; its cosines times 20 are taken"
     )
     add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    add("--negatives", type=Path, metavar="FILE", help="scored beside the positives (default: these of all queries)")
+    add(
+        "--negatives",
+        type=path_type,
+        metavar="FILE",
+        help="scored beside the positives (default: these of all queries)",
+    )
     add("--output", required=True, metavar="FILE", help="scores to write: .tsv or .tsv.gz")
     add("--depth", type=positive_int, metavar="N", help="the N hardest negatives of a query alone (default: all)")
     add(
@@ -111,9 +126,9 @@ def score_parser() -> argparse.ArgumentParser:
         help="of these N at random (default: all); E epochs with groups of G draw E x (G - 1) at most",
     )
     add("--queries", type=positive_int, metavar="N", help="score so many queries, drawn at random (default: all)")
-    add("--seed", type=int, default=0, help="of these draws")
+    add("--seed", type=seed_type, default=0, help="of these draws")
     add("--max-length", type=positive_int, metavar="N", help="tokens of a pair (default: the teacher's own)")
-    add("--cache", type=Path, default=default_cache(), metavar="DIR", help="where prepared data is kept")
+    add("--cache", type=path_type, default=default_cache(), metavar="DIR", help="where prepared data is kept")
     add_batch_size(made, "pairs", 64)
     add_device(made)
     add_dtype(made, "bfloat16 on a GPU that has it natively, else float32")

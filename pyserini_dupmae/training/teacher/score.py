@@ -142,14 +142,15 @@ def score(
         "teacher": model.digest(),
         "data": training_set.digest(documents),
     }
-    scored = file.begin(decides, len(documents))
-    if processes == 1:
-        scores_of = model.prepare(training_set, documents)
-        file.fill(len(documents), lambda part: _entries(part, scores_of, training_set, documents))
-    else:
-        del model  # its memory is for the processes
-        in_processes(partial(_work, job, processes, torch.get_num_threads()), processes, "the scoring")
-    file.join(len(documents))
+    with file.alone():
+        scored = file.begin(decides, len(documents))
+        if processes == 1:
+            scores_of = model.prepare(training_set, documents)
+            file.fill(len(documents), lambda part: _entries(part, scores_of, training_set, documents))
+        else:
+            del model  # its memory is for the processes
+            in_processes(partial(_work, job, processes, torch.get_num_threads()), processes, "the scoring")
+        file.join(len(documents))
     return ScoringResult(file.path, len(documents), sum(map(len, documents)), scored, time.monotonic() - start)
 
 

@@ -17,6 +17,7 @@ from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder, sentence_transformers
 from pyserini_dupmae.training.teacher.trainer import GroupsOfPairs, HeldOut, PairCollator, TeacherTrainer
 from pyserini_dupmae.util.errors import UserError, require_positive
+from pyserini_dupmae.util.lock import locks_output
 from pyserini_dupmae.util.log import logger
 
 RESULT = "teacher.json"
@@ -35,6 +36,7 @@ class TeacherArguments(RunArguments):
     save_steps: float = field(default=2000, metadata={"help": "steps between checkpoints"})
 
 
+@locks_output
 def train_teacher(
     *,
     model: str | os.PathLike,

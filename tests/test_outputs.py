@@ -1,0 +1,97 @@
+"""Where a command writes to, for every command: what cannot be is one line, before anything else is looked at."""
+
+import shlex
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pyserini_dupmae.util.command import run_command
+from tests.test_rooms import is_command, modules
+
+FOLDERS = {
+    "init": "--from GONE --output OUT",
+    "encode.__main__": "input --corpus GONE output --embeddings OUT encoder",
+    "index.__main__": "--embeddings GONE --output OUT",
+    "encode_queries": "--topics GONE --output OUT",
+    "sweep": "--embeddings GONE --topics GONE --qrels GONE --output OUT",
+    "report.__main__": "--results GONE --output OUT",
+    "reproduce.__main__": "--condition docstrings --output OUT",
+    "reproduce.prepare topics": "--topics GONE --qrels GONE --output OUT",
+    "reproduce.prepare unpack": "--archive GONE --folder x --output OUT",
+    "reproduce.prepare docstrings": "--queries 1 --output OUT",
+    "training.pretrain.__main__": "--from GONE --data GONE --output OUT",
+    "training.finetune.__main__": "--stage 1 --from GONE --data GONE --output OUT",
+    "training.teacher.__main__ train": "--from GONE --data GONE --output OUT",
+    "training.pair.__main__ prepare": "--encoder GONE --source GONE --output OUT",
+    "training.pair.__main__ train": "--from GONE --prepared GONE --output OUT",
+    "training.run.__main__": "GONE --output OUT",
+    "training.run.generate": "--output OUT",
+    "training.run.evaluate": "--encoder GONE --data GONE --output OUT",
+    "training.run.seeds": "--results GONE --baseline x --output OUT",
+}
+FILES = {
+    "search.__main__": "--index GONE --topics GONE --output OUT",
+    "merge": "--runs GONE --output OUT",
+    "evaluate": "--run GONE --qrels GONE --per-query OUT",
+    "reproduce.__main__": "--condition docstrings --output GONE --output-report OUT",
+    "reproduce.prepare titles": "--passages GONE --titles GONE --output OUT",
+    "reproduce.statistics": "--index GONE --output OUT",
+    "training.mine.__main__": "--index GONE --encoder GONE --data GONE --output OUT",
+    "training.teacher.__main__ score": "--teacher GONE --data GONE --output OUT",
+}
+SUFFIXES = {"evaluate": ".tsv", "reproduce.__main__": ".md", "training.mine.__main__": ".jsonl"}
+SUFFIXES["training.teacher.__main__ score"] = ".tsv"
+NOTHING_WRITTEN = ("explain", "demo.__main__", "__main__")
+
+
+@pytest.fixture
+def refused(tmp_path, capsys, monkeypatch):
+    """``refused("sweep", "--output OUT", path)`` runs a command whose output is ``path``; the line that it says."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command: str, words: str, path: Path | str) -> str:
+        module, *subcommand = command.split()
+        main = import_module(f"pyserini_dupmae.{module}").main
+        argv = [str(path) if word == "OUT" else word for word in shlex.split(words.replace("GONE", "not-there"))]
+        with pytest.raises(SystemExit) as stopped:
+            run_command(lambda: main([*subcommand, *argv]))
+        lines = capsys.readouterr().err.splitlines()
+        assert stopped.value.code == 2
+        assert not any("Traceback" in line for line in lines)
+        (said,) = [line for line in lines if "error: " in line]
+        assert said == lines[-1]
+        return said
+
+    return run
+
+
+def test_every_command_is_here():
+    tested = {command.partition(" ")[0] for command in (*FOLDERS, *FILES)}
+    commands = {
+        name for name, path in modules().items() if is_command(name) and "\ndef main(" in path.read_text("utf-8")
+    }
+    assert tested == commands - set(NOTHING_WRITTEN)
+
+
+@pytest.mark.parametrize("command", FOLDERS)
+def test_folders_that_cannot_be(command, refused, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file" / "x", tmp_path / "file", tmp_path / ("x" * 300), "/proc/x", "/dev/null"):
+        assert str(path)[:150] in refused(command, FOLDERS[command], path)
+    assert "empty" in refused(command, FOLDERS[command], "")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "mine")]
+
+
+@pytest.mark.parametrize("command", FILES)
+def test_files_that_cannot_be(command, refused, tmp_path):
+    suffix = SUFFIXES.get(command, "")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / f"folder{suffix}").mkdir()
+    names = (f"file/x{suffix}", f"folder{suffix}", "x" * 300 + suffix, f"/proc/x{suffix}")
+    for path in [tmp_path / name for name in names]:
+        assert str(path)[:150] in refused(command, FILES[command], path)
+    assert "error: " in refused(command, FILES[command], "")
+    shutil.rmtree(tmp_path / f"folder{suffix}")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "mine")]
