@@ -59,7 +59,7 @@ class MilvusInfo:
         model: the model that encoded the documents.
         documents, collection: how many there are, and what tells them from others: `ForwardStore.digest`.
         top_k: how many weights of a document are there at most.
-        dtype: what the documents were encoded in.
+        dtype, idf: what the documents were encoded in, and the factors in their weights, as `StoreInfo` tells them.
         largest_norm: the largest Euclidean norm of a dense vector.
         dense_index: Milvus's index of the dense vectors.
         has_contents: whether there are texts.
@@ -72,6 +72,7 @@ class MilvusInfo:
     collection: str
     top_k: int
     dtype: str
+    idf: str | None
     largest_norm: float
     dense_index: str
     has_contents: bool
@@ -208,6 +209,7 @@ def load(
         collection=store.digest(),
         top_k=top_k,
         dtype=store.dtype,
+        idf=store.idf,
         largest_norm=store.largest_norm(),
         dense_index=dense_index,
         has_contents=store.content(0) is not None,

@@ -17,7 +17,7 @@ from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.lazy import require
 from pyserini_dupmae.util.log import logger
 
-ATTEMPTS = 4
+ATTEMPTS = 6
 PAUSE_SECONDS = 1.0
 """Before the second attempt; twice as long before each further one."""
 ANSWER_SECONDS = 60.0
@@ -30,6 +30,8 @@ TOKEN_FILE = "MILVUS_TOKEN_FILE"
 
 DEFAULT_COLLECTION = "dupmae"
 INSTALL = '"pyserini_dupmae[milvus]"'
+RELEASED = ("state 'released'", "not loaded")
+"""What Milvus Lite, and Milvus, say of a collection that has to be loaded before it is searched."""
 # What another attempt does not mend.
 FINAL = ("UNIMPLEMENTED", "UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "NOT_FOUND")
 
@@ -66,13 +68,29 @@ class Milvus:
             UserError: Milvus refuses, or does not answer after several attempts.
         """
         call = getattr(self._client, method)
-        return self._try(method, lambda: call(*args, timeout=seconds or answer_seconds(), **kwargs))
+        timeout = seconds or answer_seconds()
+
+        def answer() -> Any:
+            from pymilvus.exceptions import MilvusException
+
+            try:
+                return call(*args, timeout=timeout, **kwargs)
+            except MilvusException as error:
+                if not any(word in str(error.message) for word in RELEASED):
+                    raise
+                # A server that was started again has to be told that it is to be searched.
+                self._client.load_collection(args[0], timeout=timeout)
+                return call(*args, timeout=timeout, **kwargs)
+
+        return self._try(method, answer)
 
     def close(self) -> None:
         self._client.close()
 
     def _connect(self, pymilvus: Any) -> Any:
-        return pymilvus.MilvusClient(uri=self.uri, token=self._token, timeout=CONNECT_SECONDS)
+        # pymilvus pings every ten seconds, which a server may take for an attack; a call has a time limit of its own.
+        calm = {"grpc.keepalive_time_ms": 300_000}
+        return pymilvus.MilvusClient(uri=self.uri, token=self._token, timeout=CONNECT_SECONDS, grpc_options=calm)
 
     def _try(self, what: str, call: Any) -> Any:
         import grpc
@@ -152,6 +170,7 @@ def _token() -> str:
 def _may_pass(error: Exception, what: str) -> bool:
     """Whether another attempt may succeed: the connection is at fault, or the server has too much to do."""
     import grpc
+    from pymilvus.client.types import Status
     from pymilvus.exceptions import ConnectionConfigException, MilvusUnavailableException
 
     if isinstance(error, ConnectionConfigException):
@@ -162,4 +181,4 @@ def _may_pass(error: Exception, what: str) -> bool:
     code = code() if callable(code) else code
     if isinstance(code, grpc.StatusCode):
         return code.name not in FINAL
-    return what == "connect"
+    return code == Status.CONNECT_FAILED or what == "connect"

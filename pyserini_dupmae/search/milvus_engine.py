@@ -47,7 +47,7 @@ class MilvusStore:
 
     def __init__(self, milvus: Milvus, name: str, info: MilvusInfo):
         self.milvus, self.name, self.info = milvus, name, info
-        self.model, self.top_k, self.dtype = info.model, info.top_k, info.dtype
+        self.model, self.top_k, self.dtype, self.idf = info.model, info.top_k, info.dtype, info.idf
         self.folders = [f"{name} in {milvus.uri}"]
         self.terms: Sequence[str] = ()
         """The index term of each vocabulary id; they are not in Milvus, but in the model that searches."""

@@ -57,8 +57,8 @@ class ShardRecord:
         documents, collection: how many documents it has, and what tells them from others.
         whole: where a store that holds every shard was cut: ``[documents, collection]`` of all of it.
         model: what encoded documents and queries.
-        settings: what has to be the same for all shards of a search: options by name, and ``dtype``, ``top_k`` and ``idf`` of
-            the documents.
+        settings: what has to be the same for all shards of a search: options by name, and ``dtype``, ``top_k`` and
+            ``idf`` of the documents.
         qids: every query, in the order of the run.
         queries: the hash of their numbers.
         unproved: the queries whose ranking is not proved.
