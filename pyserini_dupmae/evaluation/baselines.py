@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,14 +49,14 @@ def index_bm25(documents: Mapping[str, str], index: Path) -> Path:
     """
     if index.exists():
         return index
-    with atomic_path(index.with_name(index.name + "-texts")) as texts:
-        texts.mkdir()
-        with open(texts / "texts.jsonl", "w", encoding="utf-8") as stream:
+    index.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=index.parent) as texts:
+        with open(Path(texts, "texts.jsonl"), "w", encoding="utf-8") as stream:
             for docid, text in documents.items():
                 stream.write(json.dumps({"id": docid, "contents": text}, ensure_ascii=False) + "\n")
         with atomic_path(index) as temporary:
             words = ["--collection", "JsonCollection", "--generator", "DefaultLuceneDocumentGenerator"]
-            words += ["--threads", "1", "--input", str(texts), "--index", str(temporary)]
+            words += ["--threads", "1", "--input", texts, "--index", str(temporary)]
             logger.info("python -m pyserini.index.lucene %s", " ".join(words))
             command = [sys.executable, "-m", "pyserini.index.lucene", *words]
             finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
