@@ -72,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
     add("--metrics", nargs="+", default=METRICS, metavar="METRIC", help="default: " + " ".join(METRICS))
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
     add("--collection", metavar="NAME", help="what reports call it; default: the name of OUT")
+    add(
+        "--corpus",
+        type=path_type,
+        metavar="TEXTS",
+        help="what was encoded: measures BM25 and all-MiniLM-L6-v2 on it too",
+    )
     add_device(result)
     add_engine(result)
     add_threads(result)

@@ -27,7 +27,7 @@ ARROWS = {
     "encoders": ("util modeling", ""),
     "search": ("util data modeling store index jvm", ""),
     "plugin": ("util modeling store encoders index search", "jvm"),
-    "evaluation": ("util data", "encode store modeling search"),
+    "evaluation": ("util data", "encode store modeling search jvm"),
     "training": ("util data modeling store evaluation", ""),
     "training.mine": ("util data modeling store training", "search"),
     "report": ("util data evaluation", "experiments"),

@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from pyserini_dupmae.demo.docstrings import QUERIES, Collection, build
 from pyserini_dupmae.demo.questions import DEPTH, FOUND, SHOWN, Asked, ask
 from pyserini_dupmae.demo.systems import METRICS, Scores, measure_systems, systems
 from pyserini_dupmae.encode.collection import encode
+from pyserini_dupmae.evaluation.baselines import index_bm25
 from pyserini_dupmae.evaluation.tables import text_table
 from pyserini_dupmae.index.info import INFO_JSON
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
@@ -23,7 +22,6 @@ from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.search import DupMAESearcher
 from pyserini_dupmae.search.explanation import explain
 from pyserini_dupmae.util import resume
-from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path, user_cache, write_json
 from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.log import logger
@@ -125,9 +123,7 @@ def demo(
     if not all((index / kind / INFO_JSON).exists() for kind in ("faiss", "lucene")):
         logger.info("encoding %d documents with %s", len(collection.documents), name)
         encode(corpus / CORPUS, output=index, encoder=name, store_contents=True, resume=True)
-    if not bm25.exists():
-        with atomic_path(bm25) as temporary:
-            _index_bm25(corpus, temporary)
+    index_bm25(collection.documents, bm25)
     searcher = DupMAESearcher(index, model)
     scores = read_json(table) if table.exists() else {}
     if set(scores) != set(systems()):
@@ -151,13 +147,3 @@ def _write(collection: Collection, folder: Path) -> None:
         with open(temporary / CORPUS, "w", encoding="utf-8") as stream:
             for docid, text in collection.documents.items():
                 stream.write(json.dumps({"id": docid, "contents": text}, ensure_ascii=False) + "\n")
-
-
-def _index_bm25(corpus: Path, index: Path) -> None:
-    words = ["--collection", "JsonCollection", "--generator", "DefaultLuceneDocumentGenerator", "--threads", "1"]
-    words += ["--input", str(corpus), "--index", str(index)]
-    logger.info("python -m pyserini.index.lucene %s", " ".join(words))
-    command = [sys.executable, "-m", "pyserini.index.lucene", *words]
-    finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if finished.returncode or not index.is_dir():
-        raise UserError(f"pyserini.index.lucene failed: {finished.stdout[-2000:]}")

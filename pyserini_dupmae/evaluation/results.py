@@ -8,17 +8,13 @@
      "provenance": {"model_hash": "9f2c...", "date": "2026-11-21T10:00:00+00:00", "hardware": "Xeon, 2 cores", ...},
      "training_log": "training.jsonl", "queries": "nfcorpus.dev.queries.jsonl"}
 
-Everything after ``metrics`` may be left out. A file of queries has a line for each:
-
-    {"qid": "PLAIN-1", "text": "...", "hits": [{"docid": "MED-4", "score": 9.1, "relevance": 1, "dense": 4.0,
-     "sparse": 5.1, "words": [["tide", 3.2], ["sea", 1.9]]}, ...]}
+Everything after ``metrics`` may be left out.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +22,6 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open
 
@@ -84,28 +79,6 @@ class Provenance:
 
 
 @dataclass(frozen=True, config=FORM)
-class FoundDocument:
-    """A document of a ranking: its score, the parts that the system has of it, and the words that carry ``sparse``,
-    each with what it contributes, largest first; ``relevance`` is the judgement's, 0 without one."""
-
-    docid: str
-    score: float
-    dense: float | None = None
-    sparse: float | None = None
-    words: tuple[tuple[str, float], ...] = ()
-    relevance: int = 0
-
-
-@dataclass(frozen=True, config=FORM)
-class QueryRecord:
-    """A query, and the beginning of the ranking that a condition gives for it."""
-
-    qid: str
-    text: str
-    hits: tuple[FoundDocument, ...] = ()
-
-
-@dataclass(frozen=True, config=FORM)
 class ConditionResult:
     """What one condition gave on one topic set.
 
@@ -122,7 +95,7 @@ class ConditionResult:
         query_terms: how many entries of mu_q count, the largest; None: all.
         provenance: how it came about.
         training_log: a JSONL file of ``{"step": ..., "loss": ...}``, relative to the folder of this record.
-        queries: a JSONL file of `QueryRecord`, likewise.
+        queries: a file of `pyserini_dupmae.data.query_records`, likewise.
         mean_of: the conditions whose mean this is.
     """
 
@@ -168,32 +141,11 @@ def read_result(path: Path) -> ConditionResult:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValidationError as error:
-        raise UserError(f"{path}: {_first(error, 'the record')}") from None
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the record"
+        raise UserError(f"{path}: {where}: {first['msg']}; `pydoc {__name__}` has the form") from None
     log, queries = (None if file is None else str(path.parent / file) for file in (found.training_log, found.queries))
     return replace(found, training_log=log, queries=queries)
-
-
-def _first(error: ValidationError, whole: str) -> str:
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}; `pydoc {__name__}` has the form"
-
-
-def write_queries(path: str | os.PathLike, records: Iterable[QueryRecord]) -> None:
-    """Write the file that `ConditionResult.queries` names."""
-    with atomic_open(path) as stream:
-        for record in records:
-            stream.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
-
-
-def read_queries(path: str | os.PathLike, wanted: set[str]) -> Iterator[QueryRecord]:
-    """The records of the queries ``wanted``. Raises `UserError`, naming the line."""
-    form = TypeAdapter(QueryRecord)
-    for place, entry in read_objects(path):
-        if entry.get("qid") in wanted:
-            try:
-                yield form.validate_python(entry)
-            except ValidationError as error:
-                raise UserError(f"{place}: {_first(error, 'the line')}") from None
 
 
 def read_results(folder: str | os.PathLike) -> list[ConditionResult]:

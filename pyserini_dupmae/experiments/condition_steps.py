@@ -6,8 +6,8 @@ Below the ``--output`` folder::
     collections/COLLECTION/            what was unpacked or joined, and topics-SET/{topics.tsv, qrels.txt}
     encodings/COLLECTION.MODEL/        forward stores, one a shard
     indexes/COLLECTION.MODEL/          FAISS and Lucene, and the statistics of both
-    conditions/CONDITION/              run.SET.txt, scores.SET.jsonl, provenance.json
-    results/                           CONDITION.SET.result.json, what `pyserini_dupmae.report` reads
+    conditions/CONDITION/              run.SET.txt, explanations.SET.jsonl, scores.SET.jsonl, provenance.json
+    results/                           CONDITION.SET.{result.json,queries.jsonl}, what `pyserini_dupmae.report` reads
 
 Settings other than the default are part of the names.
 """
@@ -52,7 +52,7 @@ class Workplace:
 
 @dataclass(frozen=True)
 class ConditionPlan:
-    """The steps of a condition in order, and where its index, its statistics and (by topic set) its scores will be."""
+    """The steps of a condition in order, where its index and statistics are, and by topic set scores and judgements."""
 
     condition: Condition
     collection: Collection
@@ -60,6 +60,11 @@ class ConditionPlan:
     index: Path
     statistics: Path
     scores: dict[str, Path]
+    qrels: dict[str, Path]
+
+    def explanations(self, topics: str) -> Path:
+        """What the search of a topic set has found, query by query."""
+        return self.scores[topics].with_name(f"explanations.{topics}.jsonl")
 
 
 class _Steps(list[Step]):
@@ -113,7 +118,7 @@ def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace)
     statistics = index.with_name(index.name + ".statistics.json")
     steps.add("statistics", "reproduce.statistics", {"index": "${index}", "output": "${output}"}, statistics)
 
-    home, scores = place.condition(condition.name), {}
+    home, scores, qrels = place.condition(condition.name), {}, {}
     for name, metrics in condition.topics.items():
         topics = find_topics(collection, name, place.data, documents.beir)
         steps.call("topics", topics.topics)
@@ -123,10 +128,11 @@ def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace)
         judged = steps.add(f"topics {name}", f"{PREPARE} topics", arguments, prepared / f"topics-{name}")
         steps.call("topics", judged / TOPICS)
         steps.call("qrels", judged / QRELS)
+        qrels[name] = judged / QRELS
         steps.call("run", _add_search(steps, condition, name, stores, home / f"run.{name}.txt"))
         arguments = {"run": "${run}", "qrels": "${qrels}", "metrics": metrics, "per-query": "${output}"}
         scores[name] = steps.add(f"evaluate {name}", "evaluate", arguments, home / f"scores.{name}.jsonl")
-    return ConditionPlan(condition, collection, steps, index, statistics, scores)
+    return ConditionPlan(condition, collection, steps, index, statistics, scores, qrels)
 
 
 def _needs_postings(collection: Collection, engine: str) -> bool:
@@ -184,7 +190,8 @@ def _add_search(steps: _Steps, condition: Condition, topics: str, stores: list[s
         "topics": "${topics}",
         "output": "${output}",
     }
-    arguments |= {"hits": options.hits, "mode": options.mode}
+    steps.names.places["explanations"] = output.with_name(f"explanations.{topics}.jsonl")
+    arguments |= {"hits": options.hits, "mode": options.mode, "explanations": "${explanations}"}
     arguments |= {"remove-query": options.remove_query, "query-max-length": options.query_max_length}
     arguments |= {"device": "${device}", "engine": "${engine}", "threads": "${threads}"}
     return steps.add(f"search {topics}", "search", arguments, output, reads=stores)

@@ -6,18 +6,20 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from pyserini_dupmae.data.qrels import read_qrels
+from pyserini_dupmae.data.query_records import QueryRecord, read_queries, write_queries
 from pyserini_dupmae.evaluation.measures import Values, mean
-from pyserini_dupmae.evaluation.results import SUFFIX, ConditionResult, IndexStatistics
+from pyserini_dupmae.evaluation.results import QUERIES_SUFFIX, SUFFIX, ConditionResult, IndexStatistics
 from pyserini_dupmae.evaluation.tables import markdown_text
 from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
 from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scores, check_statistics, mean_scores
 from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
-from pyserini_dupmae.experiments.provenance import environment
+from pyserini_dupmae.experiments.provenance import environment, provenance
 from pyserini_dupmae.experiments.schema import AnyCondition, MeanCondition
 from pyserini_dupmae.experiments.steps import Outcome, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
@@ -196,15 +198,15 @@ class _Runner:
             for step in planned.steps:
                 outcomes.append(run(step))
                 print(f"  {outcomes[-1]}", flush=True)
-            self._check(planned, finished)
+            self._check(planned, finished, [outcome.record.command for outcome in outcomes])
         except StepError as error:
             finished.error = str(error)
         _print_checks(finished)
-        provenance = _provenance(planned, finished, outcomes, self.catalogue.models[condition.model].seed)
-        write_json(self.place.condition(condition.name) / "provenance.json", provenance)
+        record = _provenance(planned, finished, outcomes, self.catalogue.models[condition.model].seed)
+        write_json(self.place.condition(condition.name) / "provenance.json", record)
         return finished
 
-    def _check(self, planned: ConditionPlan, finished: Finished) -> None:
+    def _check(self, planned: ConditionPlan, finished: Finished, commands: Sequence[str]) -> None:
         condition = planned.condition
         statistics = read_json(planned.statistics)
         values = {topics: _values(path) for topics, path in planned.scores.items()}
@@ -221,6 +223,9 @@ class _Runner:
         size = sum(file.stat().st_size for name in SEARCHED[mode] for file in (planned.index / name).iterdir())
         postings = statistics["postings"] if "lucene" in SEARCHED[mode] else None
         for topics, of_topics in values.items():
+            queries = f"{condition.name}.{topics}{QUERIES_SUFFIX}"
+            found = _judged(planned.explanations(topics), planned.qrels[topics])
+            write_queries(self.place.output / "results" / queries, found)
             self._write_result(
                 finished,
                 topics,
@@ -231,6 +236,8 @@ class _Runner:
                 top_k=lucene.top_k,
                 bits=lucene.bits,
                 index=IndexStatistics(lucene.documents, size, postings),
+                provenance=provenance(lucene.model.fingerprint, commands),
+                queries=queries,
             )
 
     def _mean(self, condition: MeanCondition) -> Finished:
@@ -336,6 +343,15 @@ def _provenance(planned: ConditionPlan, finished: Finished, outcomes: list[Outco
         "checks": [asdict(check) for check in finished.checks],
         "error": finished.error,
     }
+
+
+def _judged(explanations: Path, qrels: Path) -> Iterator[QueryRecord]:
+    """What a search has found, with the judgements; nothing where somebody has deleted it."""
+    judgements = read_qrels(qrels)
+    for record in read_queries(explanations) if explanations.exists() else ():
+        judged = judgements.get(record.qid, {})
+        hits = (replace(hit, relevance=max(0, judged.get(hit.docid, 0))) for hit in record.hits)
+        yield replace(record, hits=tuple(hits))
 
 
 def _values(path: Path) -> Values:

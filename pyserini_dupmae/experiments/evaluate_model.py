@@ -7,12 +7,14 @@ from os import PathLike
 from pathlib import Path
 
 from pyserini_dupmae.data.judged_collection import JudgedCollection, find_collection
-from pyserini_dupmae.data.qrels import read_qrels
+from pyserini_dupmae.data.qrels import Qrels, read_qrels
+from pyserini_dupmae.data.query_records import write_queries
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.encode.collection import encode
 from pyserini_dupmae.evaluation.collection import measure_searcher
-from pyserini_dupmae.evaluation.results import QUERIES_SUFFIX, SUFFIX, ConditionResult, write_queries
+from pyserini_dupmae.evaluation.results import QUERIES_SUFFIX, SUFFIX, ConditionResult
+from pyserini_dupmae.experiments.baselines import measure_baselines
 from pyserini_dupmae.experiments.prepare import QRELS, TOPICS, write_topic_set
 from pyserini_dupmae.experiments.provenance import provenance, training_log
 from pyserini_dupmae.experiments.recipes import METRICS, MODES
@@ -29,6 +31,7 @@ def evaluate_model(
     *,
     indexes: Sequence[str | PathLike[str]] = (),
     name: str | None = None,
+    baselines: bool = False,
     hits: int = 100,
     device: str | None = None,
     dtype: str = "auto",
@@ -44,6 +47,7 @@ def evaluate_model(
             writes, and ``NAME.MODE.result.json`` what is returned.
         indexes: what `encode` wrote for each collection; without them the collections are encoded.
         name: what the results call the model (default: the name of its folder).
+        baselines: measure BM25 as well, and all-MiniLM-L6-v2 if it is installed, in ``NAME.SYSTEM.result.json``.
         hits: documents a query.
         device: where the model runs (default: a GPU if there is one).
         dtype: what it computes in, as `encode` takes it.
@@ -72,6 +76,12 @@ def evaluate_model(
         print(done)
     results = []
     for collection, of_collection, folder in zip(collections, names, folders, strict=True):
+        if baselines:
+            topics, qrels = _topics(collection, of_collection, output)
+            documents = dict(collection.documents())
+            results += measure_baselines(
+                documents, topics, qrels, output, collection=of_collection, metrics=METRICS, hits=hits
+            )
         with DupMAESearcher(folder, encoder, engine=engine, device=device) as searcher:
             results += _measure(
                 searcher,
@@ -93,6 +103,13 @@ def _name(collection: JudgedCollection) -> str:
     return Path(collection.name).name.replace(":", "-")
 
 
+def _topics(collection: JudgedCollection, called: str, output: Path) -> tuple[dict[str, str], Qrels]:
+    """The topics that are judged, and the judgements; both are written below ``output``."""
+    prepared = output / "topics" / called
+    write_topic_set(str(collection.topics or collection.qrels), str(collection.qrels), prepared, judged_only=True)
+    return dict(read_topics(prepared / TOPICS)), read_qrels(prepared / QRELS)
+
+
 def _measure(
     searcher: DupMAESearcher,
     collection: JudgedCollection,
@@ -104,10 +121,8 @@ def _measure(
     threads: int | None,
     log: str | None,
 ) -> list[ConditionResult]:
-    prepared = output / "topics" / called
-    write_topic_set(str(collection.topics or collection.qrels), str(collection.qrels), prepared, judged_only=True)
-    topics, qrels = read_topics(prepared / TOPICS), read_qrels(prepared / QRELS)
-    found = measure_searcher(searcher, topics, qrels, metrics=METRICS, hits=hits, modes=MODES, threads=threads)
+    topics, qrels = _topics(collection, called, output)
+    found = measure_searcher(searcher, topics.items(), qrels, metrics=METRICS, hits=hits, modes=MODES, threads=threads)
     results = []
     for mode, measured in found.items():
         _write_run(measured.run, output / "search" / f"{called}.{mode}.txt")
@@ -122,7 +137,7 @@ def _measure(
             training_log=log,
             queries=f"{called}.{mode}{QUERIES_SUFFIX}",
         )
-        write_queries(output / f"{called}.{mode}{QUERIES_SUFFIX}", measured.queries(dict(topics)))
+        write_queries(output / f"{called}.{mode}{QUERIES_SUFFIX}", measured.queries(topics))
         result.write(output / f"{called}.{mode}{SUFFIX}")
         results.append(result)
     return results

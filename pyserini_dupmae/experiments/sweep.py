@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from pyserini_dupmae.data.corpus import Corpus
 from pyserini_dupmae.data.qrels import Qrels, read_qrels
+from pyserini_dupmae.data.query_records import write_queries
+from pyserini_dupmae.data.readers import FieldParser, FileRecords
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.data.topics import Topic, read_topics
 from pyserini_dupmae.evaluation.collection import measure_search, search_with
@@ -24,9 +27,9 @@ from pyserini_dupmae.evaluation.results import (
     IndexStatistics,
     Latency,
     read_result,
-    write_queries,
 )
 from pyserini_dupmae.evaluation.tables import markdown_table, text_table
+from pyserini_dupmae.experiments.baselines import measure_baselines
 from pyserini_dupmae.experiments.provenance import provenance, training_log
 from pyserini_dupmae.experiments.sweep_indexes import SweepIndexes
 from pyserini_dupmae.experiments.sweep_settings import FACTORS, Setting, default_values, grid, require_possible
@@ -104,6 +107,7 @@ def sweep(
     metrics: Sequence[str] = DEFAULT_METRICS,
     hits: int = 1000,
     collection: str | None = None,
+    corpus: str | PathLike[str] | None = None,
     device: str | None = None,
     engine: str = "auto",
     threads: int | None = None,
@@ -135,6 +139,8 @@ def sweep(
         metrics: as in `evaluate`.
         hits: documents a query.
         collection: what reports call it; default: the name of the first folder.
+        corpus: the texts that were encoded, a file or folder: BM25 is measured on them as well, and all-MiniLM-L6-v2
+            if it is installed; their records lie beside the others.
         device: where the queries are encoded (default: a GPU if there is one).
         engine: how documents are found, as in `search`. With ``"scan"`` postings are built, which takes neither FAISS
             nor Java.
@@ -185,6 +191,10 @@ def sweep(
         training_log=training_log(name, output),
         threads=inputs["threads"],
     )
+    if corpus is not None:
+        documents = {one.docid: one.text for one in Corpus(FileRecords(Path(corpus)), FieldParser())}
+        named = {"collection": called, "topic_set": task.topics}
+        measure_baselines(documents, task.texts, judgements, output, metrics=metrics, hits=hits, **named)
     indexes = SweepIndexes(store, output / "indexes", engine)
     settings = grid(modes, values, full_grid)
     return SweepResult(output, tuple(settings), tuple(_finished(one, indexes, task, output) for one in settings))

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 from transformers.utils import CONFIG_NAME, logging
 
 from pyserini_dupmae.util.errors import UserError, first_line, is_disk_full
-from pyserini_dupmae.util.json_text import read_json
+from pyserini_dupmae.util.json_text import read_json, require_shallow
 
 # What transformers says where its reason stands in another message, or in lines of advice about itself.
 _EMPTY_REASONS = {
@@ -128,6 +128,8 @@ def require_finite(model: nn.Module, name: str) -> None:
 def load_tokenizer(place: str, name: str) -> Any:
     """The tokenizer in a folder or of a name on the Hub; raises `UserError`, which calls it that of ``name``."""
     with reading(f"the tokenizer of {name!r}"):
+        for file in Path(place).glob("*.json"):
+            require_shallow(file.read_text(encoding="utf-8"))
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
 
 

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -41,11 +42,16 @@ def after(patch: Callable[[ModuleType], None]) -> Hook:
 
 
 def report_user_errors() -> None:
-    """A `UserError` that nothing catches ends the program with one line and status 2, as in the package's commands."""
+    """A `UserError` that nothing catches ends a command of Pyserini with one line and status 2, as the package's do.
+
+    Anybody else's program ends with a traceback.
+    """
     others = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if isinstance(error, UserError):
+        programs = (frame.f_globals for frame, _ in walk_tb(traceback) if frame.f_globals["__name__"] == "__main__")
+        is_command = any((names.get("__package__") or "").partition(".")[0] == "pyserini" for names in programs)
+        if isinstance(error, UserError) and is_command:
             fail(str(error))
         others(kind, error, traceback)
 

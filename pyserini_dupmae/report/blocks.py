@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyserini_dupmae.evaluation.results import FoundDocument
+from pyserini_dupmae.data.query_records import FoundDocument
 
 
 @dataclass(frozen=True)

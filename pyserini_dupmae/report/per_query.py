@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pyserini_dupmae.data.query_records import QueryRecord, read_queries
 from pyserini_dupmae.evaluation.comparison import Comparison, compare
-from pyserini_dupmae.evaluation.results import ConditionResult, QueryRecord, read_queries
+from pyserini_dupmae.evaluation.results import ConditionResult
 from pyserini_dupmae.report.blocks import Block, Cell, Queries, Query, Ranking, Section, Table, number, table
 from pyserini_dupmae.report.charts import difference_chart
 from pyserini_dupmae.report.labels import Systems

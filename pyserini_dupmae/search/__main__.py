@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     add("--topics", required=True, help="a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec) or an ir_datasets id")
     add("--output", required=True, help="the run to write")
     add("--output-format", choices=("trec", "msmarco"), default="trec", help="form of the run")
+    add("--explanations", metavar="FILE", help="also write what each query found and which words count (.jsonl)")
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
     add("--mode", choices=("dense", "sparse", "hybrid"), default="hybrid", help="both parts of Eq. 12, or one alone")
     add_engine(result, MILVUS)

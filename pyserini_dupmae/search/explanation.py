@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyserini_dupmae.data.query_records import SHOWN_HITS, SHOWN_WORDS, FoundDocument
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.engines import Engines
 from pyserini_dupmae.search.exact_scorer import ExactScorer
+from pyserini_dupmae.search.fusion import Ranking
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError
+
+if TYPE_CHECKING:
+    from pyserini_dupmae.search.milvus_engine import MilvusEngine
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,22 @@ def explain(
     (tokens,) = token_shares(exact, encoded, rows)
     score, cls_score, ot_score = (float(np.float32(value)) for value in (cls + ot, cls, ot))
     return Explanation(docid, score, cls_score, ot_score, tokens)
+
+
+def explained_hits(
+    engines: Engines | MilvusEngine, mode: str, query: EncodedQuery, ranking: Ranking
+) -> list[FoundDocument]:
+    """The first hits of ``ranking`` with the words of their scores, and both parts where ``mode`` has both.
+
+    There is one more than is shown, since one may be the query itself.
+    """
+    hits = engines.hits(ranking)[: SHOWN_HITS + 1]
+    found = []
+    for hit, tokens in zip(hits, token_shares(engines.exact, query, ranking.rows[: len(hits)]), strict=True):
+        dense, sparse = (hit.cls_score, hit.ot_score) if mode == "hybrid" else (None, None)
+        words = tuple((share.token, share.contribution) for share in tokens[:SHOWN_WORDS] if mode != "dense")
+        found.append(FoundDocument(hit.docid, hit.score, dense, sparse, words))
+    return found
 
 
 def token_shares(exact: ExactScorer, query: EncodedQuery, rows: np.ndarray) -> list[list[TokenShare]]:

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pyserini_dupmae.data.query_records import SHOWN_HITS, QueryRecord, write_queries
 from pyserini_dupmae.data.runs import FORMS, run_lines
 from pyserini_dupmae.data.topics import Topic, Topics, read_topics
 from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.explanation import explained_hits
 from pyserini_dupmae.search.fusion import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.search.shards import QueriesDigest, ShardRecord
@@ -89,6 +91,7 @@ def search(
     device: str | None = None,
     dtype: str = "auto",
     output_format: str = "trec",
+    explanations: str | os.PathLike | None = None,
     engine: str = "auto",
     query_top_k: int | None = None,
     query_max_length: int | None = None,
@@ -130,6 +133,8 @@ def search(
             with ``uri`` it is ``"milvus"``.
         query_top_k: the entries of mu kept of a query (default: as the model's configuration says, which may be all).
         query_max_length: tokens kept of a query (default: the model's).
+        explanations: also write, for each query, its text and first hits with the parts and words of their scores to
+            this file (``.jsonl``).
         output_format: ``"trec"`` (``qid Q0 docid rank score tag``) or ``"msmarco"`` (``qid docid rank``).
         shard_id, shard_num: search one shard, from 0, of a collection that is cut into ``shard_num``, for `merge`:
             scores are written in full, and beside the run a file that says what it is of. ``index`` was encoded as that
@@ -151,6 +156,7 @@ def search(
         raise UserError(f"the run of a shard is in TREC's form; give --output-format {output_format} to merge")
     path = require_file(output)
     pairs = read_topics(topics)
+    records: list[QueryRecord] = []
     proved: list[bool] = []
     depths: list[int] = []
     terms: list[int] = []
@@ -182,12 +188,18 @@ def search(
                 depths += [ranking.depth for ranking in rankings]
                 terms += [len(query.token_ids) for query in queries]
                 seen.add(batch, queries)
-                for (qid, _), ranking in zip(batch, rankings, strict=True):
+                for (qid, text), query, ranking in zip(batch, queries, rankings, strict=True):
+                    if explanations is not None:
+                        first = explained_hits(searcher.engines, mode, query, ranking)
+                        shown = [hit for hit in first if not (remove_query and hit.docid == qid)]
+                        records.append(QueryRecord(qid, text, tuple(shown[: min(hits, SHOWN_HITS)])))
                     found = searcher.engines.hits(ranking)
                     kept = [hit for hit in found if not (remove_query and hit.docid == qid)][:hits]
                     run.writelines(run_lines(qid, kept, output_format, TAG, in_full=shard_num > 1))
                 progress.update(len(batch))
         document_terms = _document_terms(searcher)
+        if explanations is not None:
+            write_queries(explanations, records)
         if shard_num > 1:
             settings = {"mode": mode, "hits": hits, "certify": certify, "remove_query": remove_query}
             unproved = [qid for (qid, _), is_proved in zip(pairs, proved, strict=True) if not is_proved]

@@ -93,17 +93,18 @@ def test_indexes_and_the_command_to_search_them(
         assert (encoded / name).exists()
     finished = encode(corpus_file, "--resume", output=encoded)
     assert "0 of them encoded" in finished.stdout
-    heading, printed = finished.stdout.splitlines()[-2:]
+    heading, *commands = finished.stdout.splitlines()[-3:]
     assert heading == "search it with:"
-    words = shlex.split(printed.replace("TOPICS", "topics.tsv"))
-    assert words.pop(0) == "python"
     (tmp_path / "topics.tsv").write_text("".join(f"{qid}\t{text}\n" for qid, text in topics[:3]), encoding="utf-8")
-    subprocess.run([warm_python, *words], cwd=tmp_path, check=True, capture_output=True)
-    lines = [line.split() for line in (tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()]
-    with DupMAESearcher(encoded, tiny_model_dir) as searcher:
-        for qid, text in topics[:3]:
-            scores = [float(line[4]) for line in lines if line[0] == qid]
-            assert scores == pytest.approx([hit.score for hit in searcher.search(text, k=len(corpus))], rel=1e-4)
+    for printed, module in zip(commands, ("pyserini_dupmae.search", "pyserini.search.hybrid"), strict=True):
+        words = shlex.split(printed.replace("TOPICS", "topics.tsv"))
+        assert words[:3] == ["python", "-m", module]
+        subprocess.run([warm_python, *words[1:]], cwd=tmp_path, check=True, capture_output=True)
+        lines = [line.split() for line in (tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()]
+        with DupMAESearcher(encoded, tiny_model_dir) as searcher:
+            for qid, text in topics[:3]:
+                scores = [float(line[4]) for line in lines if line[0] == qid]
+                assert scores == pytest.approx([hit.score for hit in searcher.search(text, k=len(corpus))], rel=1e-4)
 
 
 @pytest.mark.slow

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pyserini_dupmae.data.query_records import read_queries
 from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.evaluation import measure
 from pyserini_dupmae.evaluation.collection import measure_search, measure_searcher
 from pyserini_dupmae.search import DupMAESearcher
 from pyserini_dupmae.search.__main__ import main as search
+from pyserini_dupmae.search.explanation import explain
 from pyserini_dupmae.util.errors import UserError
 
 Hit = namedtuple("Hit", "docid score")
@@ -74,7 +77,12 @@ def test_a_searcher_equals_the_search_command_in_every_mode(
     for mode, of_mode in measured.items():
         run = tmp_path / f"{mode}.txt"
         words = ["--index", str(encoded), "--encoder", str(tiny_model_dir), "--topics", str(topics_file)]
-        search([*words, "--hits", "100", "--mode", mode, "--output", str(run)])
+        found = tmp_path / f"{mode}.jsonl"
+        search([*words, "--hits", "100", "--mode", mode, "--output", str(run), "--explanations", str(found)])
+        shown = {record.qid: record for record in of_mode.queries(dict(topics))}
+        for record in read_queries(found):  # the command does not know the judgements
+            hits = [replace(hit, relevance=0) for hit in shown[record.qid].hits]
+            assert record == replace(shown[record.qid], hits=tuple(hits))
         written = read_run(run)
         assert {qid: list(hits) for qid, hits in of_mode.run.scores.items()} == {
             qid: list(hits) for qid, hits in written.scores.items()
@@ -82,6 +90,22 @@ def test_a_searcher_equals_the_search_command_in_every_mode(
         assert of_mode.run.ranks == written.ranks
         assert of_mode.values["R@100"] == measure(written, judged, ["R@100"])["R@100"]
     assert len({tuple(of_mode.values["R@100"].values()) for of_mode in measured.values()}) == 3
+
+
+def test_what_is_shown_of_a_query_is_what_explain_says(encoded, tiny_model_dir, topics, judged):
+    with DupMAESearcher(encoded, tiny_model_dir) as searcher:
+        found = measure_searcher(searcher, topics[:3], judged, metrics=["R@100"], hits=30)
+        for qid, text in topics[:3]:
+            for mode, measured in found.items():
+                shown = measured.shown[qid]
+                assert [hit.docid for hit in shown] == list(measured.run.scores[qid])[:10]
+                assert [hit.relevance for hit in shown] == [judged[qid].get(hit.docid, 0) for hit in shown]
+                for hit in shown:
+                    reason = explain(searcher, query=text, docid=hit.docid)
+                    words = [(share.token, share.contribution) for share in reason.tokens[:8]]
+                    assert hit.words == (() if mode == "dense" else tuple(words))
+                    parts = (reason.cls_score, reason.ot_score) if mode == "hybrid" else (None, None)
+                    assert (hit.dense, hit.sparse) == parts
 
 
 def test_engine_and_threads_change_no_run(encoded, tiny_model_dir, topics, judged):

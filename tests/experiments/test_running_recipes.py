@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pyserini_dupmae.experiments.planning import alone
 from pyserini_dupmae.experiments.recipes import run_recipe
 from pyserini_dupmae.training.run.__main__ import main
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.lock import LOCK
 
 RECIPE = """\
 description: collections without models
@@ -143,10 +144,10 @@ def test_an_input_that_is_gone(work: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(UserError, match=f"another run is at work in {tmp_path}"):
-        run_recipe("tiny", output=tmp_path)
-    with alone(tmp_path):
-        pass
+    with open(tmp_path / LOCK, "w") as another:
+        fcntl.flock(another, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match=f"another run is at work in {tmp_path}"):
+            run_recipe("tiny", output=tmp_path)
 
 
 def test_a_setting_has_a_value() -> None:

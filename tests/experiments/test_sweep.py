@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from ir_measures import AP, nDCG
 
+from pyserini_dupmae.data.query_records import read_queries
 from pyserini_dupmae.evaluation.results import read_results
 from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.store import ForwardStore
@@ -183,6 +184,28 @@ def test_a_scan_measures_the_same_without_faiss_and_lucene(command_line, tmp_pat
     assert hybrid == sparse + documents * (5 + 4)
     with pytest.raises(UserError, match="was begun with engine 'scan', not 'auto'"):
         main(command_line(tmp_path / "scan", *options))
+
+
+@pytest.mark.slow
+def test_baselines_are_measured_on_the_texts(command_line, corpus_file, topics, qrels, tmp_path, capsys):
+    words = ["--modes", "sparse", "--top-k", 9, "--quantization-bits", 8, "--query-terms", 0, "--metrics", "nDCG@10"]
+    words += ["--engine", "scan", "--collection", "docs", "--corpus", corpus_file]
+    main(command_line(tmp_path / "out", *words))
+    found = {result.model or result.mode: result for result in read_results(tmp_path / "out")}
+    assert [result.mode for result in found.values()] == ["other", "bm25", "sparse"]
+    texts = dict(topics)
+    for name, result in found.items():
+        assert result.collection == "docs"
+        assert result.provenance.commands
+        assert bool(result.provenance.model_hash) == (name == "tiny")
+        records = {record.qid: record for record in read_queries(result.queries)}
+        assert {qid: record.text for qid, record in records.items()} == {qid: texts[qid] for qid in qrels}
+        for qid, record in records.items():
+            assert [hit.relevance for hit in record.hits] == [qrels[qid].get(hit.docid, 0) for hit in record.hits]
+    assert found["bm25"].metrics["nDCG@10"] > 0  # the judgements are random
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json*")}
+    main(command_line(tmp_path / "out", *words))
+    assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json*")}
 
 
 @pytest.mark.slow

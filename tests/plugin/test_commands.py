@@ -186,3 +186,11 @@ def test_a_model_that_is_not_there_is_one_line(
     assert process.returncode == 2
     assert process.stderr.splitlines()[-1].startswith(f"error: no model '{tmp_path}/no-dupmae'")
     assert "Traceback" not in process.stderr
+
+
+def test_a_program_of_one_s_own_keeps_its_traceback(python: Callable):
+    mistake = "from pyserini_dupmae.util.errors import UserError; raise UserError('mine')"
+    process = python("-c", f"import pyserini; {mistake}")
+    assert process.returncode == 1
+    assert process.stderr.startswith("Traceback")
+    assert process.stderr.rstrip().endswith("UserError: mine")

@@ -5,14 +5,12 @@ import random
 
 import pytest
 
+from pyserini_dupmae.data.query_records import FoundDocument, QueryRecord, write_queries
 from pyserini_dupmae.evaluation.results import (
     ConditionResult,
-    FoundDocument,
     IndexStatistics,
     Latency,
     Provenance,
-    QueryRecord,
-    write_queries,
 )
 
 MODELS = {"bm25": "", "other": "MiniLM"}

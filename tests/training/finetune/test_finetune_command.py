@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def test_each_stage_learns(trained: dict[int, Path]) -> None:
         losses = logged(folder, "loss")
         assert len(losses) == record(folder)["steps"] == EPOCHS * (TRAIN // 8)
         assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4]), stage
-        last = [entry for entry in record(folder)["history"] if "loss" in entry][-1]
+        history = record(folder)["history"]
+        assert list(map(json.loads, (folder / "training.jsonl").read_text().splitlines())) == history
+        last = [entry for entry in history if "loss" in entry][-1]
         assert {key.removeprefix("loss_") for key in last if key.startswith("loss_")} == parts[stage]
         assert last["loss"] == pytest.approx(sum(last[f"loss_{part}"] for part in parts[stage]))
     assert list(trained[1].rglob("events.out.tfevents*"))

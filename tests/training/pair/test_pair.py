@@ -234,6 +234,9 @@ def test_training(student, folder, tmp_path):
         "encoder.embeddings.word_embeddings.weight",
     } <= changed
     record = json.loads((tmp_path / "out" / "pair.json").read_text())
+    logged = list(map(json.loads, (tmp_path / "out" / "training.jsonl").read_text().splitlines()))
+    assert [line["step"] for line in logged] == list(range(1, len(logged) + 1))
+    assert all(line["loss"] == sum(v for name, v in line.items() if name.startswith("loss_")) for line in logged)
     assert record["options"]["steps"] == 12
     train(str(student), folder, tmp_path / "again", OPTIONS)
     assert DupMAEModel.from_pretrained(tmp_path / "again").fingerprint == after.fingerprint
