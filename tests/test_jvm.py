@@ -68,10 +68,19 @@ def test_users_options_reach_java():
     assert value == "b c"
 
 
-def test_options_that_java_refuses():
-    finished = run(START, PYSERINI_DUPMAE_JVM_OPTS="-Xmxlots")
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("-Xmxlots", "Invalid maximum heap size: -Xmxlots"),
+        ("-Xmx1k", "Too small maximum heap"),  # ends the process that Java runs in
+        ("--no-such-option", "--no-such-option"),
+        ("-XX:Flags=/nowhere", "/nowhere"),
+    ],
+)
+def test_options_that_java_refuses(option, message):
+    finished = run(START, PYSERINI_DUPMAE_JVM_OPTS=option)
     assert finished.returncode == 2
-    assert "Invalid maximum heap size: -Xmxlots" in finished.stderr
+    assert message in finished.stderr
     assert "correct PYSERINI_DUPMAE_JVM_OPTS" in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
 

@@ -1,5 +1,6 @@
 """Where a command writes to, for every command: what cannot be is one line, before anything else is looked at."""
 
+import fcntl
 import shlex
 import shutil
 from importlib import import_module
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.lock import LOCK
+from tests.index.conftest import random_documents
 from tests.test_rooms import is_command, modules
 
 FOLDERS = {
@@ -95,3 +98,33 @@ def test_files_that_cannot_be(command, refused, tmp_path):
     assert "error: " in refused(command, FILES[command], "")
     shutil.rmtree(tmp_path / f"folder{suffix}")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "mine")]
+
+
+LOCKED = ("encode.__main__", "sweep", "training.pretrain.__main__", "training.finetune.__main__")
+LOCKED += ("training.teacher.__main__ train", "training.pair.__main__ train")
+
+
+@pytest.fixture
+def at_work(tmp_path):
+    """Another process at work in ``tmp_path/out``, as far as its lock goes."""
+    (tmp_path / "out").mkdir()
+    with open(tmp_path / "out" / LOCK, "w") as in_it, open(tmp_path / f".out{LOCK}", "w") as beside:
+        for stream in (in_it, beside):
+            stream.write("process 4711 on elsewhere\n")
+            stream.flush()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield tmp_path / "out"
+
+
+@pytest.mark.parametrize("command", LOCKED)
+def test_the_second_of_two_is_refused_before_it_reads_anything(command, refused, at_work):
+    if "pair" in command:
+        (at_work / LOCK).unlink()  # what it writes lies beside until it is complete
+    said = refused(command, FOLDERS[command], at_work)
+    assert f"another run is at work in {at_work} (process 4711 on elsewhere); wait for it" in said
+
+
+def test_an_index_is_built_by_one_at_a_time(refused, at_work):
+    random_documents(10, [f"term{i}" for i in range(20)], 5).write(at_work)
+    assert "process 4711 on elsewhere" in refused("index.__main__", "--embeddings OUT --to-postings", at_work)
+    assert not (at_work / "postings").exists()

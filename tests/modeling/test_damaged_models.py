@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from transformers import BertConfig, BertForMaskedLM
 from pyserini_dupmae.modeling import DupMAEModel
 from pyserini_dupmae.modeling.initialise import init
 from pyserini_dupmae.modeling.loading import load_model
+from pyserini_dupmae.training.pair.train import PairTrainer
+from pyserini_dupmae.training.run_folder import TrainingRun
 from pyserini_dupmae.util.errors import UserError
 from tests.helpers import tiny_bert
 
@@ -108,14 +111,41 @@ def test_a_configuration_of_the_wrong_shape(model, change):
 
 
 def test_a_pickle_is_never_read(model, tmp_path):
-    class Code:
-        def __reduce__(self):
-            return (tmp_path.joinpath("ran").touch, ())
-
     state = DupMAEModel.from_pretrained(model).state_dict()
     (model / WEIGHTS).unlink()
-    torch.save({**state, "code": Code()}, model / "pytorch_model.bin")
+    torch.save({**state, "code": Code(tmp_path / "ran")}, model / "pytorch_model.bin")
     refused(model, "only safetensors are read")
+    assert not (tmp_path / "ran").exists()
+
+
+class Code:
+    """What runs when a pickle of it is read."""
+
+    def __init__(self, ran):
+        self.ran = ran
+
+    def __reduce__(self):
+        return (self.ran.touch, ())
+
+
+def test_the_state_of_a_run_is_read_without_running_it(tmp_path):
+    torch.save({"model": Code(tmp_path / "ran")}, tmp_path / "state.pt")
+    trainer = SimpleNamespace(options=SimpleNamespace(device="cpu"))
+    with pytest.raises(UserError, match=r"the state of the run in .*state\.pt"):
+        PairTrainer.resume(trainer, tmp_path / "state.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
+    def train(resume_from_checkpoint):
+        torch.load(resume_from_checkpoint, weights_only=True)  # as the Trainer does
+
+    torch.save({"optimizer": Code(tmp_path / "ran")}, tmp_path / "checkpoint-1")
+    trainer = SimpleNamespace(train=train, is_world_process_zero=lambda: False, add_callback=lambda callback: None)
+    run = object.__new__(TrainingRun)
+    run.output, run.resumed, run.started_with = tmp_path, tmp_path / "checkpoint-1", {}
+    with pytest.raises(UserError, match=r"the checkpoint .*checkpoint-1 is damaged"):
+        run.complete(lambda: trainer, evaluates=False)
     assert not (tmp_path / "ran").exists()
 
 
