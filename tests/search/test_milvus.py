@@ -205,6 +205,7 @@ def test_documents_and_their_texts(corpus, corpus_file, tiny_model_dir, tmp_path
         assert explained == dupmae.explain(searcher, query="copy a directory tree", docid=docid)
 
 
+@pytest.mark.slow
 def test_commands(encoded, tiny_model_dir, topics_file, run_command, tmp_path):
     uri = tmp_path / "milvus.db"
     finished = run_command("index", "--embeddings", encoded, "--to-milvus", "--uri", uri)

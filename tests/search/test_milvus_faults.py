@@ -21,6 +21,7 @@ from pyserini_dupmae.search.milvus_engine import open_milvus
 from tests.search.proxy import Proxy
 
 HITS = 30
+pytestmark = pytest.mark.slow
 
 
 class Server:
