@@ -42,7 +42,8 @@ def test_the_collection_and_the_table(made):
     corpus = (made.folder / "collection" / "corpus.jsonl").read_text("utf-8").splitlines()
     assert {line["id"]: line["contents"] for line in map(json.loads, corpus)} == expected.documents
     assert list(made.scores) == systems() == [BM25, MINILM, PAIR, *DUPMAE.values()]
-    printed = {line[:40].strip(): line.split()[-3:] for line in str(made).splitlines()[2:]}
+    rows = [line.rsplit(maxsplit=3) for line in str(made).splitlines()[4:]]
+    printed = {name.strip(): values for name, *values in rows}
     for name, means in made.scores.items():
         assert printed[name] == [f"{means[metric]:.3f}" for metric in METRICS]
         assert all(0 <= value <= 1 for value in means.values())

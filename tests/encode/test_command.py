@@ -55,9 +55,9 @@ def test_encoder_options(encode, corpus, corpus_file, tiny_model_dir, tmp_path, 
     together = []
     represent = DupMAEModel.represent
 
-    def counted(self, input_ids, attention_mask):
+    def counted(self, input_ids, attention_mask, *query):
         together.append(len(input_ids))
-        return represent(self, input_ids, attention_mask)
+        return represent(self, input_ids, attention_mask, *query)
 
     monkeypatch.setattr(DupMAEModel, "represent", counted)
     options = ("--top-k", "7", "--max-length", "10", "--batch-size", "5", "--device", "cpu")

@@ -90,7 +90,7 @@ def test_what_is_not_proved_is_said(required, run_command, tmp_path):
         (["--hits", "0"], "must be a whole number of at least 1, got '0'"),
         (["--hits", "10", "--certify", "11"], "certify (11) cannot exceed hits (10)"),
         (["--hits", "10", "--max-depth", "9"], "max_depth (9) must be at least hits (10)"),
-        (["--output", "."], "--output . is a folder"),
+        (["--output", "."], "the output . is a folder"),
         (["--device", "abacus"], "cannot use the device 'abacus'"),
     ],
 )

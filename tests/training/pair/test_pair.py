@@ -244,7 +244,7 @@ def test_training(student, folder, tmp_path):
 
 def test_a_run_that_was_stopped_ends_with_the_same_weights(student, folder, tmp_path, monkeypatch):
     whole = train(str(student), folder, tmp_path / "whole", OPTIONS)
-    often = replace(OPTIONS, save_minutes=0)
+    often = replace(OPTIONS, save_minutes=0.0)
     step = PairTrainer.step
 
     def dies(self: PairTrainer) -> None:
