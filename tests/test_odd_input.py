@@ -79,9 +79,11 @@ def test_topics(tmp_path, line, message):
         read_topics(path)
 
 
-def test_deep_lines_of_training_data(tmp_path):
-    with pytest.raises(UserError, match=r"train\.jsonl:1: .*nested more than"):
-        list(read_objects(write_lines(tmp_path / "train.jsonl", [DEEP])))
+@pytest.mark.parametrize(("line", "message"), [(DEEP, "nested more than"), ('{"a": ["\\ud83d"]}', "surrogate pair")])
+def test_lines_of_training_data(tmp_path, line, message):
+    path = write_lines(tmp_path / "train.jsonl", ['{"a": "\\ud83d\\ude00 \\u00e9"}', line])
+    with pytest.raises(UserError, match=rf"train\.jsonl:2: .*{message}"):
+        list(read_objects(path))
 
 
 def test_trec_topics_that_are_no_text(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -46,7 +47,7 @@ def read_objects(path: str | os.PathLike) -> Iterator[tuple[str, dict[str, Any]]
     """The object on each line that is not blank, with its place: ``FILE:LINE``.
 
     Raises:
-        UserError: the file cannot be read, or a line is no object; names the line.
+        UserError: the file cannot be read, or a line is no object or has what is no character; names the line.
     """
     for number, line in numbered_texts(path):
         place = f"{path}:{number}"
@@ -54,4 +55,6 @@ def read_objects(path: str | os.PathLike) -> Iterator[tuple[str, dict[str, Any]]
             value = parse_object(line)
         except ValueError as error:
             raise UserError(f"{place}: {error}") from None
+        if "\\u" in line and has_lone_surrogate(json.dumps(value, ensure_ascii=False)):
+            raise UserError(f"{place}: half of a surrogate pair, which is no character")
         yield place, value

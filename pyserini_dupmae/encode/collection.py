@@ -110,7 +110,7 @@ def encode(
         output: the folder to write to.
         encoder: a DupMAE model: a folder, or a name on the Hugging Face Hub (default: the package's own).
         ir_dataset: a collection of ir_datasets, such as ``beir/nfcorpus``.
-        to: which indexes to write: ``"faiss"``, ``"lucene"``, ``"jsonl"``; ``[]`` writes the store alone.
+        to: which indexes to write: ``"faiss"``, ``"lucene"``, ``"postings"``, ``"jsonl"``; ``[]`` for the store alone.
         store_contents: keep the texts in the store, and in the Lucene index.
         resume: where a finished encoding is found, build the indexes that are missing, which may be none; without
             ``resume`` an encoding that is complete is a mistake.
