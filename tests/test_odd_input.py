@@ -210,7 +210,10 @@ run_command(work)
 )
 def test_a_signal_ends_with_a_word_and_leaves_nothing(tmp_path, number, said):
     pipe = subprocess.PIPE
-    command = [sys.executable, "-c", WORK, str(tmp_path / "out")]
+    # Where the tests were started by nohup or in the background, these are ignored, and their children inherit it.
+    heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    heard += "".join(f"signal.signal({one:d}, signal.SIG_DFL)\n" for one in (signal.SIGTERM, signal.SIGHUP))
+    command = [sys.executable, "-c", heard + WORK, str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout.readline() == "begun\n"
         process.send_signal(number)

@@ -199,8 +199,8 @@ def to_int8(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, DenseBounds]:
         (n, d) int8, (n,) float32, and what the products of both are off by.
 
     >>> numbers, scales, bounds = to_int8(np.array([[1.0, -0.5, 0.1]], np.float32))
-    >>> numbers.tolist(), round(float(scales[0]) * 127, 6), round(bounds.largest_error, 4)
-    ([[127, -64, 13]], 1.0, 0.0045)
+    >>> numbers.tolist(), round(float(scales[0]) * 127, 6), round(bounds.largest_error, 3)
+    ([[127, -64, 13]], 1.0, 0.005)
     """
     numbers, scales = np.empty(vectors.shape, np.int8), np.empty(len(vectors), np.float32)
     norm = error = 0.0

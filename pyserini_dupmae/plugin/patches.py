@@ -49,9 +49,11 @@ def report_user_errors() -> None:
     others = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        programs = (frame.f_globals for frame, _ in walk_tb(traceback) if frame.f_globals["__name__"] == "__main__")
-        is_command = any((names.get("__package__") or "").partition(".")[0] == "pyserini" for names in programs)
-        if isinstance(error, UserError) and is_command:
+        programs = [frame.f_globals for frame, _ in walk_tb(traceback) if frame.f_globals["__name__"] == "__main__"]
+        packages = [names.get("__package__") or "" for names in programs]
+        if not programs:  # a package above the command's failed to be imported
+            packages = sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1] if "-m" in sys.orig_argv else []
+        if isinstance(error, UserError) and any(name.partition(".")[0] == "pyserini" for name in packages):
             fail(str(error))
         others(kind, error, traceback)
 

