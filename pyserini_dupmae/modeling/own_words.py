@@ -25,7 +25,7 @@ from pyserini_dupmae.util.lazy import require
 
 K1, B = 0.9, 0.4  # Anserini's
 
-# Measured with a model that was trained without: between a quarter and four times of these Eq. 12 ranks much alike.
+# Measured with a model that was trained without: at half and at twice of both Eq. 12 ranks much alike.
 QUERY_SHARE, DOC_SHARE = 1.65, 6.6
 
 LEAST_RARITY = 1e-3

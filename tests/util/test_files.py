@@ -2,6 +2,8 @@
 
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +18,8 @@ from pyserini_dupmae.util.files import (
     require_replaceable,
     share_weights,
 )
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -93,11 +97,18 @@ def test_files_and_folders_are_not_taken_for_each_other(tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_read_only(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(UserError, match="Permission denied"):
-        require_file(tmp_path / "x")
+def test_a_folder_that_is_read_only():
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:  # tmp_path lies in folders that are closed to others
+        Path(name).chmod(0o555)
+        if user == 0:  # who may write everywhere
+            os.seteuid(NOBODY)
+        try:
+            assert os.listdir(name) == []
+            with pytest.raises(UserError, match="Permission denied"):
+                require_file(Path(name) / "x")
+        finally:
+            os.seteuid(user)
 
 
 def test_only_what_is_ours_is_replaced(tmp_path):
