@@ -78,6 +78,12 @@ def parser() -> argparse.ArgumentParser:
         help="bm25: words of one stem share an entry, and a text's own words add to it by count, length and rarity "
         "(default: none, the paper's)",
     )
+    made.add_argument(
+        "--word-entries",
+        type=int,
+        metavar="N",
+        help="with --lexical bm25, entries for whole words that the tokenizer splits (default: 32768; 0: none)",
+    )
     made.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
     made.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")
     made.add_argument("--doc-max-length", type=positive_int, help="tokens of a document (default: 144)")

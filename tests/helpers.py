@@ -1,14 +1,18 @@
-"""What tests of several rooms write: files of lines, collections in BEIR's layout, the shape of a small encoder."""
+"""What tests of several rooms write: files of lines, collections in BEIR's layout, the shape of a small encoder; and
+which words a tokenizer splits."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import Stemmer
 from transformers import BertConfig
+
+from pyserini_dupmae.modeling import DupMAEModel
 
 RunCommand = Callable[..., subprocess.CompletedProcess[str]]
 """Runs a command of the package as a process; its words are the arguments."""
@@ -55,3 +59,29 @@ def tiny_bert(vocab_size: int, **changes: Any) -> BertConfig:
     """The configuration of an encoder with 2 layers of 32, but for ``changes``."""
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     return BertConfig(vocab_size=vocab_size, **{**sizes, "max_position_embeddings": 160, **changes})
+
+
+def words_of(model: DupMAEModel, ids: Sequence[int]) -> list[tuple[list[int], int | None]]:
+    """The tokens of each word of ``ids``, and the entry of mu of a word that the tokenizer splits."""
+    stemmer, vocabulary = Stemmer.Stemmer("english"), model.tokenizer.get_vocab()
+    endings: dict[str, int] = {}
+    for token, number in sorted(vocabulary.items(), key=lambda item: item[1]):
+        if token.startswith("##") and len(token) > 2:
+            endings.setdefault(stemmer.stemWord("babak" + token[2:]), number)
+    words: list[list[str]] = []
+    for token in model.tokenizer.convert_ids_to_tokens(ids):
+        if token.startswith("##") and len(token) > 2 and words:
+            words[-1].append(token)
+        else:
+            words.append([token])
+    found: list[tuple[list[int], int | None]] = []
+    for tokens in words:
+        pieces = [vocabulary[token] for token in tokens]
+        parts = pieces[:]
+        if len(parts) > 1:
+            ending = stemmer.stemWord("babak" + tokens[-1][2:])
+            parts[-1:] = [] if ending == "babak" else [endings[ending]]
+        number = sum((part + 1) * 1_000_003**place for place, part in enumerate(parts)) % (2**31 - 1)
+        entry = model.config.vocab_size + number % model.config.word_entries
+        found.append((pieces, entry if len(parts) > 1 else None))
+    return found

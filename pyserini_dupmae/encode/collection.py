@@ -169,7 +169,7 @@ def encode(
         max_length=_checked_length(max_length, loaded),
         dtype=dtype,
         device=loaded.model.device.type,
-        top_k=min(top_k or loaded.model.config.top_k, loaded.model.config.vocab_size),
+        top_k=min(top_k or loaded.model.config.top_k, loaded.model.config.mu_size),
         batch_size=batch_size or (CPU_BATCH_SIZE if loaded.model.device.type == "cpu" else GPU_BATCH_SIZE),
         shard_size=shard_size,
         store_contents=store_contents,

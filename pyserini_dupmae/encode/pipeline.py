@@ -140,7 +140,7 @@ def encode_shards(
             shard = Shard(path)
             watch.skip(len(shard))
             weights, checksum = shard.weights, combined(digest(path))
-            if wrong := unlikely(model.config.vocab_size, shard.cls, shard.token_ids, weights):
+            if wrong := unlikely(model.config.mu_size, shard.cls, shard.token_ids, weights):
                 raise shard.damaged(wrong)
         else:
             watch.begin(path)
@@ -149,7 +149,7 @@ def encode_shards(
             arrays = (found.cls, found.token_ids, found.weights)
             hashes = window.text_hashes()
             words = window.frequencies(model)
-            checksum = write_shard(path, window.docids, *arrays, model.config.vocab_size, contents, hashes, words)
+            checksum = write_shard(path, window.docids, *arrays, model.config.mu_size, contents, hashes, words)
             weights = found.weights
         largest, terms = float(weights[:, 0].max()), int(np.count_nonzero(weights > 0))
         yield WrittenShard(number, len(weights), window is not None, largest, terms, checksum)

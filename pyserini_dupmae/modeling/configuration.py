@@ -37,6 +37,8 @@ class DupMAEConfig(PretrainedConfig):
             ``"query-sum"`` those of queries alone.
         lexical: ``"none"`` (the paper), or ``"bm25"``: words of one stem share an entry of mu, and a text's own words
             add to it by their count, its length and their rarity; see `pyserini_dupmae.modeling.own_words`.
+        word_entries: with ``lexical="bm25"``, entries of mu beyond the vocabulary's, for whole words that the tokenizer
+            splits; a hash decides which. 0: such words are matched by their pieces alone.
         sep_is_ordinary: count [SEP] as an ordinary token. [CLS] and [PAD] never are.
         query_top_k: the entries of mu kept for a query; None: all that are positive, as in the paper.
         query_max_length, doc_max_length: tokens kept of a query and of a document, special tokens included.
@@ -62,6 +64,7 @@ class DupMAEConfig(PretrainedConfig):
         dense_norm: str = "none",
         ot_norm: str = "none",
         lexical: str = "none",
+        word_entries: int = 32_768,
         sep_is_ordinary: bool = False,
         query_max_length: int = 32,
         doc_max_length: int = 144,
@@ -89,6 +92,7 @@ class DupMAEConfig(PretrainedConfig):
         self.dense_norm = _one_of("dense_norm", dense_norm, DENSE_NORMS)
         self.ot_norm = _one_of("ot_norm", ot_norm, OT_NORMS)
         self.lexical = _one_of("lexical", lexical, LEXICALS)
+        self.word_entries = _positive("word_entries", word_entries, least=0)
         for name, value in {"ot_norm": ot_norm, "lexical": lexical}.items():
             if value != "none" and activation == "none":
                 raise ValueError(f"{name} {value!r} needs weights that are not negative, but activation is 'none'")
@@ -119,12 +123,18 @@ class DupMAEConfig(PretrainedConfig):
 
     @property
     def vocab_size(self) -> int:
+        """The tokenizer's |V|."""
         return self.encoder.vocab_size
 
+    @property
+    def mu_size(self) -> int:
+        """How many entries mu has: |V|, and those of whole words."""
+        return self.vocab_size + (self.word_entries if self.lexical == "bm25" else 0)
 
-def _positive(name: str, value: int) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+def _positive(name: str, value: int, least: int = 1) -> int:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return value
 
 

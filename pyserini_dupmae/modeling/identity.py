@@ -36,7 +36,7 @@ class ModelIdentity:
             name=str(config.name_or_path),
             fingerprint=model.fingerprint,
             vocabulary=vocabulary_hash(model.terms),
-            vocab_size=config.vocab_size,
+            vocab_size=config.mu_size,
             cls_dim=config.cls_dim,
             top_k=config.top_k,
             ot_head=config.ot_head,

@@ -63,6 +63,7 @@ def init(
     dense_scale: float | None = None,
     ot_norm: str | None = None,
     lexical: str | None = None,
+    word_entries: int | None = None,
     sep_is_ordinary: bool | None = None,
     query_max_length: int | None = None,
     doc_max_length: int | None = None,
@@ -103,6 +104,7 @@ def init(
             queries alone.
         lexical: ``"none"``, or ``"bm25"`` for a bag of words in which words of one stem share an entry and a text's own
             words count as in BM25.
+        word_entries: with that, entries for whole words that the tokenizer splits (default: 32,768; 0: none).
         sep_is_ordinary: whether [SEP] counts in mu.
         query_max_length, doc_max_length: tokens of a query and of a document, special tokens included.
         ot_scale, ot_threshold: logits l of W^O become ``ot_scale * (l - ot_threshold)``.
@@ -137,6 +139,7 @@ def init(
         dense_norm=dense_norm,
         ot_norm=ot_norm,
         lexical=lexical,
+        word_entries=word_entries,
         sep_is_ordinary=sep_is_ordinary,
         query_max_length=query_max_length,
         doc_max_length=doc_max_length,
@@ -246,7 +249,8 @@ def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dic
     """``model`` with other settings, among those that need no other parameters."""
     config = model.config
     for name, value in {"cls_dim": cls_dim, "ot_head": None, **settings}.items():
-        if name in ("cls_dim", "ot_head", "ot_input") and value not in (None, getattr(config, name)):
+        fixed = ("cls_dim", "ot_head", "ot_input", *(["word_entries"] if model.own_words is not None else []))
+        if name in fixed and value not in (None, getattr(config, name)):
             raise UserError(
                 f"{source!r} is a DupMAE model with {name} {getattr(config, name)}; {value} needs other parameters: "
                 "make the model from its masked LM"

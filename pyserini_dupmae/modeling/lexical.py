@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,29 +19,11 @@ COUNT = 0.25
 NEIGHBOURS = 30
 CONTEXT = 0.03
 SEEN = 3
-TEXTS_A_BATCH = 1000
 
 
-def document_frequencies(
-    texts: Iterable[str], token_ids: Callable[[list[str]], list[list[int]]], vocab_size: int
-) -> tuple[Tensor, int]:
-    """In how many of ``texts`` each token occurs, (|V|,) float32, and how many texts there are."""
-    counts, documents = torch.zeros(vocab_size), 0
-    batch: list[str] = []
-
-    def count() -> None:
-        for ids in token_ids(batch):
-            counts[list(set(ids))] += 1
-        batch.clear()
-
-    for text in texts:
-        batch.append(text)
-        documents += 1
-        if len(batch) == TEXTS_A_BATCH:
-            count()
-    if batch:
-        count()
-    return counts, documents
+def token_frequencies(texts: Sequence[np.ndarray], vocab_size: int) -> np.ndarray:
+    """In how many of ``texts``, token ids each, every token occurs: (|V|,) int64."""
+    return np.bincount(np.concatenate([np.unique(ids) for ids in texts]), minlength=vocab_size)
 
 
 @torch.no_grad()
@@ -51,7 +34,7 @@ def set_lexical_head(head: TokenHead, embeddings: Tensor, frequencies: Tensor, d
     synonyms come out positive; at most NEIGHBOURS of the tokens that occur give u a positive weight. What hidden states
     add begins small.
 
-    ``embeddings`` (|V|, d) are the input embeddings e, ``frequencies`` (|V|,) the `document_frequencies` in so many
+    ``embeddings`` (|V|, d) are the input embeddings e, ``frequencies`` (|V|,) the `token_frequencies` in so many
     ``documents``.
     """
     centred = embeddings - embeddings.mean(dim=0)

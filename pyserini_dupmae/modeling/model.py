@@ -126,7 +126,7 @@ class DupMAEModel(PreTrainedModel):
         if self.config.lexical == "none":
             self.own_words = None
         elif getattr(self, "own_words", None) is None:
-            self.own_words = OwnWords(self.config.vocab_size)
+            self.own_words = OwnWords(self.config.vocab_size, self.config.word_entries)
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
@@ -224,11 +224,11 @@ class DupMAEModel(PreTrainedModel):
         """
         self.eval()
         if not texts:
-            width = min(top_k or self.config.top_k, self.config.vocab_size)
+            width = min(top_k or self.config.top_k, self.config.mu_size)
             empty = TextRepresentation(
                 torch.empty(0, self.config.cls_dim), torch.empty(0, width, dtype=torch.long), torch.empty(0, width)
             )
-            empty.bow = torch.empty(0, self.config.vocab_size) if full_bow else None
+            empty.bow = torch.empty(0, self.config.mu_size) if full_bow else None
             return empty
         batch = self.tokenizer(
             list(texts),
@@ -248,11 +248,13 @@ class DupMAEModel(PreTrainedModel):
         """The tokenizer that was saved with the model."""
         return AutoTokenizer.from_pretrained(self.config.name_or_path)
 
-    @cached_property
+    @property
     def terms(self) -> list[str]:
-        """The index term of each of the |V| ids: the token itself, or ``[idN]`` where a padded vocabulary has none."""
+        """The index term of each entry of mu: the token itself, ``[idN]`` where a padded vocabulary has none, and
+        ``[wordN]`` for the whole words that the hash N stands for."""
         tokens = self.tokenizer.convert_ids_to_tokens(range(min(self.config.vocab_size, len(self.tokenizer))))
-        return [*tokens, *(f"[id{i}]" for i in range(len(tokens), self.config.vocab_size))]
+        padding = [f"[id{i}]" for i in range(len(tokens), self.config.vocab_size)]
+        return [*tokens, *padding, *(f"[word{i}]" for i in range(self.config.mu_size - self.config.vocab_size))]
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
         """Save configuration, weights (safetensors) and tokenizer to a folder that `from_pretrained` takes."""
@@ -278,7 +280,8 @@ class DupMAEModel(PreTrainedModel):
             digest.update(name.encode())
             digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
         if self.own_words is not None:
-            digest.update(self.own_words.entries.cpu().numpy().tobytes())
+            for _, buffer in sorted(self.own_words.named_buffers()):
+                digest.update(buffer.cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def known(self, mu: Tensor) -> Tensor:

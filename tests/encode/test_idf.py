@@ -14,6 +14,7 @@ from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import words_of
 
 SMALL = ("--store-only", "--shard-size", "100")
 
@@ -42,10 +43,11 @@ def test_weights_have_the_idf_of_the_collection(encode, corpus, corpus_file, lex
     assert encode(corpus_file, *SMALL, model=lexical_dir, output=general, encoder=("--idf", "general")).status == 0
     model = load_model(str(lexical_dir)).model
     entries, rarity = model.own_words.entries.tolist(), model.own_words.rarity.tolist()
-    found = Counter()
+    found: Counter[int] = Counter()
     for _, text in corpus:
         ids = model.tokenizer(text, max_length=model.config.doc_max_length, truncation=True)["input_ids"][1:-1]
-        found.update({entries[token] for token in ids})
+        words = words_of(model, ids)
+        found.update({entries[piece] for pieces, _ in words for piece in pieces} | {word for _, word in words if word})
     n = len(corpus)
 
     def factor(token: int) -> float:

@@ -17,9 +17,16 @@ from pyserini_dupmae.modeling.own_words import collection_factors
 from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import words_of
 
-TEXTS = ["Return a list of the files.", "returned", "", "a file returns its lists " * 5]
-GENERAL = ["return the files", "a file", "the list", "the copy"]
+TEXTS = [
+    "Return a list of the files.",
+    "returned",
+    "",
+    "a file returns its lists " * 5,
+    "qwert (zyx) and zyx files: qwerts",
+]
+GENERAL = ["return the files", "a file", "the list", "the copy of zyx"]
 SETTINGS = {"lexical": "bm25", "ot_norm": "query-sum"}
 
 
@@ -39,12 +46,18 @@ def stems(model: DupMAEModel) -> dict[int, int]:
 def by_hand(model: DupMAEModel, head: list[float], text: str, query: bool) -> list[float]:
     """The bag of words of ``text`` for which W^O gives the weights ``head``."""
     entries, own = stems(model), model.own_words
-    bag = [0.0] * len(head)
+    bag = [0.0] * model.config.mu_size
     for token, weight in enumerate(head):
         entry = entries.get(token, token)
         bag[entry] = max(bag[entry], weight)
     ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-    for entry, count in Counter(entries[token] for token in ids).items():
+    counts: Counter[int] = Counter()
+    for pieces, word in words_of(model, ids):
+        for piece in pieces:
+            counts[entries[piece]] += own.piece_share.item() if query and word is not None else 1
+        if word is not None:
+            counts[word] += 1
+    for entry, count in counts.items():
         share = own.query_share.item() * count
         if not query:
             share = own.doc_share.item() * count / (count + 0.9 * (1 - 0.4 + 0.4 * len(ids) / 100))
@@ -64,6 +77,7 @@ def test_every_way_gives_the_same_weights(tiny_model_dir, tmp_path, activation, 
     heads = [plain.encode_texts([text], full_bow=True).bow[0].tolist() for text in TEXTS]
     expected = torch.tensor([by_hand(model, head, text, query) for head, text in zip(heads, TEXTS, strict=True)])
     assert not expected[2].any()
+    assert (expected[4, len(heads[0]) :] > 0).sum() == 2
     assert (expected[1] > 0).sum() < (torch.tensor(heads[1]) > 0).sum() + 1
     batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
     texts = {name: batch[name] for name in ("input_ids", "attention_mask")}
@@ -77,7 +91,7 @@ def test_every_way_gives_the_same_weights(tiny_model_dir, tmp_path, activation, 
     if query:
         model.save_pretrained(tmp_path / "model")
         encoded = QueryModel.load(str(tmp_path / "model")).encode(TEXTS)
-        found["queries"] = torch.stack([torch.from_numpy(one.mu(model.config.vocab_size)) for one in encoded])
+        found["queries"] = torch.stack([torch.from_numpy(one.mu(model.config.mu_size)) for one in encoded])
     for way, mu in found.items():
         torch.testing.assert_close(mu, expected, rtol=1e-4, atol=1e-5, msg=lambda text, way=way: f"{way}: {text}")
 
@@ -90,6 +104,38 @@ def test_rarity_is_that_of_the_texts_that_are_given(tiny_model_dir):
         idf = math.log(1 + (len(GENERAL) - df + 0.5) / (df + 0.5)) / math.log(1 + len(GENERAL))
         entry = stems(model)[vocabulary[word]]
         assert model.own_words.rarity[entry].item() == pytest.approx(math.sqrt(idf), rel=1e-5)
+    ids = model.tokenizer("zyx thermoplastic", add_special_tokens=False)["input_ids"]
+    (_, whole), (_, unseen) = words_of(model, ids)
+    idf = [math.log(1 + (4 - df + 0.5) / (df + 0.5)) / math.log(5) for df in (1, 0)]
+    assert model.own_words.rarity[[whole, unseen]].tolist() == pytest.approx([math.sqrt(one) for one in idf], rel=1e-5)
+
+
+@torch.no_grad()
+def test_a_split_word_is_found_by_its_stem_and_not_by_its_pieces(tiny_model_dir):
+    model = lexical(tiny_model_dir)
+    words = ["thermoplastic", "thermoplastics", "plasticthermo", "files"]
+    bags = model.encode_texts(words, full_bow=True).bow[:, model.config.vocab_size :]
+    assert (bags > 0).sum(dim=1).tolist() == [1, 1, 1, 0]
+    assert torch.equal(bags[0] > 0, bags[1] > 0)
+    assert not (bags[0] * bags[2]).any()
+    without = lexical(tiny_model_dir, word_entries=0)
+    assert without.encode_texts(words, full_bow=True).bow.shape == (4, model.config.vocab_size)
+    assert len(model.terms) == model.config.mu_size == model.config.vocab_size + 32_768
+
+
+def test_document_frequencies_are_those_of_each_text(tiny_model_dir):
+    own = lexical(tiny_model_dir).own_words
+    model = lexical(tiny_model_dir)
+    tokens = [np.array(model.tokenizer(text)["input_ids"]) for text in TEXTS]
+    expected = Counter()
+    for ids in tokens:
+        words = words_of(model, ids[1:-1].tolist())
+        pieces = {stems(model)[piece] for of_word, _ in words for piece in of_word}
+        expected.update(pieces | {word for _, word in words if word is not None})
+    found = own.document_frequencies(tokens, (model.config.cls_token_id, model.config.sep_token_id))
+    assert found.shape == (model.config.mu_size,)
+    assert {entry: found[entry] for entry in np.flatnonzero(found)} == dict(expected)
+    assert not own.document_frequencies([]).any()
 
 
 def test_own_words_are_learned_saved_and_part_of_the_identity(tiny_model_dir, tmp_path):
@@ -99,13 +145,16 @@ def test_own_words_are_learned_saved_and_part_of_the_identity(tiny_model_dir, tm
     finetuned = FinetuneModel(model)
     (finetuned.represent_queries(texts)[1] @ finetuned.represent(texts)[1].T).sum().backward()
     own = model.own_words
-    assert all(part.grad.any() for part in (own.query_share, own.doc_share, own.rarity))
+    assert all(part.grad.any() for part in (own.query_share, own.doc_share, own.piece_share, own.rarity))
     model.save_pretrained(tmp_path / "saved")
     again = DupMAEModel.from_pretrained(tmp_path / "saved")
     assert again.fingerprint == model.fingerprint
     assert torch.equal(again.own_words.entries, own.entries)
+    assert torch.equal(again.own_words.whole.finals, own.whole.finals)
     again.own_words.entries[-1] = 0
     assert again.fingerprint != model.fingerprint
+    with pytest.raises(UserError, match="word_entries 32768; 16 needs other parameters"):
+        initialise(str(tmp_path / "saved"), word_entries=16)
     plain = initialise(str(tmp_path / "saved"), lexical="none", ot_norm="none")
     assert plain.fingerprint == DupMAEModel.from_pretrained(tiny_model_dir).fingerprint
     assert not any("own_words" in name for name in plain.state_dict())
@@ -135,6 +184,8 @@ def test_factors_put_one_idf_over_another():
 def test_refusals(tiny_model_dir, tmp_path):
     with pytest.raises(ValueError, match="lexical"):
         DupMAEConfig(lexical="tf-idf")
+    with pytest.raises(ValueError, match="word_entries must be a whole number of at least 0, got -1"):
+        DupMAEConfig(word_entries=-1)
     with pytest.raises(ValueError, match="activation is 'none'"):
         DupMAEConfig(lexical="bm25", activation="none")
     with pytest.raises(UserError, match="--ot-texts"):

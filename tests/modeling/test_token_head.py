@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import gelu
@@ -16,8 +17,8 @@ from pyserini_dupmae.modeling.lexical import (
     IDF_SHARE,
     NEIGHBOURS,
     SEEN,
-    document_frequencies,
     set_lexical_head,
+    token_frequencies,
 )
 from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.util.errors import UserError
@@ -93,10 +94,9 @@ def test_a_saved_model_is_read_back_and_has_another_fingerprint(model, tiny_mode
     assert DupMAEModel.from_pretrained(tiny_model_dir).fingerprint != model.fingerprint
 
 
-def test_document_frequencies():
-    ids = {"a b a": [1, 2, 1], "b": [2], "": [], "c b": [3, 2]}
-    counts, documents = document_frequencies(ids, lambda texts: [ids[text] for text in texts], 5)
-    assert (counts.tolist(), documents) == ([0, 1, 3, 1, 0], 4)
+def test_token_frequencies():
+    texts = [np.array(ids, np.int64) for ids in ([1, 2, 1], [2], [], [3, 2])]
+    assert token_frequencies(texts, 5).tolist() == [0, 1, 3, 1, 0]
 
 
 @torch.no_grad()
