@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -28,11 +28,13 @@ MANY_TERMS = 1500
 @dataclass(frozen=True)
 class EncodedQuery:
     """One query: ``cls`` (d',) float32, and the positive entries of mu, ``token_ids`` (m,) int64 and ``weights`` (m,)
-    float32, by rising id. A query without a known token has m = 0."""
+    float32, by rising id. A query without a known token has m = 0. ``words`` are those of its words for
+    which entries beyond the vocabulary stand."""
 
     cls: np.ndarray
     token_ids: np.ndarray
     weights: np.ndarray
+    words: Mapping[int, str] = field(default_factory=dict)
 
     def mu(self, vocab_size: int) -> np.ndarray:
         """mu as a dense vector (|V|,) float32."""
@@ -45,7 +47,7 @@ class EncodedQuery:
         if len(self.token_ids) <= k:
             return self
         kept = np.sort(np.argsort(-self.weights, kind="stable")[:k])
-        return EncodedQuery(self.cls, self.token_ids[kept], self.weights[kept])
+        return EncodedQuery(self.cls, self.token_ids[kept], self.weights[kept], self.words)
 
 
 class QueryModel:
@@ -119,11 +121,12 @@ class QueryModel:
         for batch in self._batches.represent(tokens):
             finite = (batch.cls.isfinite().all(dim=1) & batch.mu.isfinite().all(dim=1)).tolist()
             weights = (batch.mu.clamp_min(0) * self._has_a_known_token(batch.ids)).cpu().numpy()
+            words = self._whole_words(batch.ids)
             for row, number in enumerate(batch.numbers):
                 if not finite[row]:
                     raise self._not_finite(texts[number])
                 token_ids = np.flatnonzero(weights[row])
-                query = EncodedQuery(batch.cls[row].cpu().numpy(), token_ids, weights[row][token_ids])
+                query = EncodedQuery(batch.cls[row].cpu().numpy(), token_ids, weights[row][token_ids], words[row])
                 encoded[number] = query if self.query_top_k is None else query.largest(self.query_top_k)
         queries = [encoded[number] for number in range(len(texts))]
         self._warn(texts, queries)
@@ -134,6 +137,13 @@ class QueryModel:
         unknown = self.model.tokenizer.unk_token_id
         known = self.model.ordinary_tokens(ids, ids.new_ones(ids.shape)) & (ids != (-1 if unknown is None else unknown))
         return known.any(dim=1, keepdim=True)
+
+    def _whole_words(self, ids: Tensor) -> list[dict[int, str]]:
+        """Of each of the queries ``ids`` (B, L) the words that the tokenizer splits, by their entries."""
+        own = self.model.own_words
+        if own is None:
+            return [{}] * len(ids)
+        return own.whole.spelled(ids, self.model.ordinary_tokens(ids, ids.new_ones(ids.shape)), self.model.tokenizer)
 
     def _not_finite(self, text: str) -> UserError:
         in_full = self.dtype == "float32"

@@ -59,6 +59,17 @@ class WholeWords(nn.Module):
         entries = torch.where(pieces > 1, self.vocab_size + hashes % self.word_entries, 0)
         return entries, (entries > 0).gather(1, start) & ordinary
 
+    def spelled(self, input_ids: Tensor, ordinary: Tensor, tokenizer: Any) -> list[dict[int, str]]:
+        """Of each of some texts, (B, L) as in `forward`, the words that have entries, by their entries."""
+        found: list[dict[int, str]] = [{} for _ in range(len(input_ids))]
+        entries, _ = self(input_ids, ordinary)
+        goes_on = self.continues[input_ids] & ordinary
+        for row, start in entries.nonzero().tolist():
+            length = 1 + int(goes_on[row, start + 1 :].long().cumprod(0).sum())
+            pieces = tokenizer.convert_ids_to_tokens(input_ids[row, start : start + length])
+            found[row][int(entries[row, start])] = "".join(piece.removeprefix(CONTINUES) for piece in pieces)
+        return found
+
     def set_pieces(self, terms: Sequence[str], stemmer: Any) -> None:
         """Take from the vocabulary's ``terms`` which continue a word, and their stems by a PyStemmer ``stemmer``."""
         first: dict[str, int] = {}

@@ -127,5 +127,5 @@ def token_shares(exact: ExactScorer, query: EncodedQuery, rows: np.ndarray) -> l
     for row, order in enumerate(np.argsort(-contributions, axis=1, kind="stable")):
         kept = order[contributions[row, order] != 0]
         columns = [column[row, kept].tolist() for column in (token_ids, query_weights, weights, contributions)]
-        found.append([TokenShare(terms[i], *numbers) for i, *numbers in zip(*columns, strict=True)])
+        found.append([TokenShare(query.words.get(i, terms[i]), *numbers) for i, *numbers in zip(*columns, strict=True)])
     return found

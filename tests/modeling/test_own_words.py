@@ -123,6 +123,16 @@ def test_a_split_word_is_found_by_its_stem_and_not_by_its_pieces(tiny_model_dir)
     assert len(model.terms) == model.config.mu_size == model.config.vocab_size + 32_768
 
 
+def test_an_encoded_query_tells_its_split_words(tiny_model_dir, tmp_path):
+    lexical(tiny_model_dir).save_pretrained(tmp_path / "model")
+    model = QueryModel.load(str(tmp_path / "model"))
+    queries = model.encode(["zyx files", "qwerts, qqzyx (zyx)", "a file"])
+    (zyx,) = queries[0].words
+    assert [sorted(query.words.values()) for query in queries] == [["zyx"], ["qqzyx", "qwerts", "zyx"], []]
+    assert queries[1].words[zyx] == "zyx"
+    assert zyx in queries[0].token_ids
+
+
 def test_document_frequencies_are_those_of_each_text(tiny_model_dir):
     own = lexical(tiny_model_dir).own_words
     model = lexical(tiny_model_dir)
