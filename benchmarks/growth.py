@@ -7,8 +7,8 @@ size, is a process of its own, so that its memory is its own, and one file in ``
 does the cells that are missing, and ``--again SYSTEM`` does a system's anew. What a library is missing for is left out.
 At the end the table is written to ``DIR/growth.md`` and, where matplotlib is installed, a plot to ``DIR/growth.svg``.
 
-One query at a time is on one thread; a batch is all queries on ``--threads``. Times are medians of ``--repeat`` rounds
-after one that does not count. Recall is against the scan, whose hits are those of brute force.
+Queries are searched one at a time and all together, both on up to ``--threads`` threads, as far as a system knows how to
+use them. Times are medians of ``--repeat`` rounds after one that does not count. Recall is against the scan, whose hits are those of brute force.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def measure(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     system.open()
     opened = time.perf_counter() - started
-    alone = [_median(lambda q=query: system.search([q], options.hits, 1), options.repeat) for query in queries]
+    alone = [
+        _median(lambda q=query: system.search([q], options.hits, options.threads), options.repeat) for query in queries
+    ]
     together = _median(lambda: system.search(queries, options.hits, options.threads), options.repeat)
     found = system.search(queries, options.hits, 1)
     with atomic_open(record.with_suffix(".npz"), "wb") as stream:
@@ -208,7 +210,7 @@ def parser() -> argparse.ArgumentParser:
     add("--queries", type=positive_int, default=30, metavar="N", help="how many queries")
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
     add("--repeat", type=positive_int, default=3, metavar="N", help="rounds that count")
-    add("--threads", type=positive_int, default=2, metavar="N", help="threads of a batch")
+    add("--threads", type=positive_int, default=2, metavar="N", help="threads of a search")
     for inner in ("--build", "--cell"):
         add(inner, choices=SYSTEMS, help=argparse.SUPPRESS)
     add("--record", type=Path, help=argparse.SUPPRESS)

@@ -55,7 +55,7 @@ class System:
     def open(self) -> None: ...
 
     def search(self, queries: Sequence[EncodedQuery], hits: int, threads: int) -> Found:
-        """One query, or a batch on several threads."""
+        """One query, or a batch, on up to so many threads."""
         raise NotImplementedError
 
 
@@ -111,7 +111,7 @@ class Pyserini(System):
     def search(self, queries: Sequence[EncodedQuery], hits: int, threads: int) -> Found:
         names = [str(number) for number in range(len(queries))]
         self.known = dict(zip(names, queries, strict=True))
-        if threads == 1:
+        if len(queries) == 1:
             found = {name: self.searcher.search(name, hits, hits, self.alpha) for name in names}
         else:
             found = self.searcher.batch_search(names, names, hits, hits, threads=threads, alpha=self.alpha)
@@ -227,7 +227,7 @@ class Seismic(_Peer):
         text = self._library().get_seismic_string()
         options = {"k": hits, "query_cut": self.QUERY_CUT, "heap_factor": self.HEAP_FACTOR}
         bags = [(query.token_ids.astype(text), query.weights.astype(np.float32)) for query in queries]
-        if threads == 1:
+        if len(queries) == 1:
             found = [self.index.search("", *bag, **options) for bag in bags]
         else:
             names = np.arange(len(queries)).astype(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from pyserini_dupmae.training.pretrain.__main__ import main
 from pyserini_dupmae.training.pretrain.checkpoint import load_model
 from pyserini_dupmae.training.pretrain.run import pretrain
 from pyserini_dupmae.training.pretrain.settings import METHODS, PRESETS
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.errors import USER_ERROR_STATUS, UserError
 
 MODULE = "pyserini_dupmae.training.pretrain"
 COMMON = ["--max-length", "34", "--eval-documents", "20", "--per_device_train_batch_size", "8", "--logging_steps", "1"]
@@ -167,6 +169,29 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert _history(tmp_path / "cut", "loss")[-1]["epoch"] > 1  # what was resumed crosses an epoch
 
 
+def test_a_full_disk_is_one_line_and_the_run_goes_on_where_there_is_room(
+    masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    more = ["--cache", cache, "--max_steps", 4, "--save_steps", 2, "--eval_strategy", "no"]
+    whole, cut = (_options(masked_lm_dir, corpus_file, tmp_path / name, *more) for name in ("whole", "cut"))
+    main(whole)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = (tmp_path / "whole" / "model.safetensors").stat().st_size - 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            run_command(lambda: main(cut))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ended.value.code == USER_ERROR_STATUS
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert "space" in line
+    assert not (tmp_path / "cut" / "model.safetensors").exists()
+    main([*cut, "--resume"])
+    expected, actual = _weights(tmp_path / "whole"), _weights(tmp_path / "cut")
+    assert all(torch.equal(value, actual[name]) for name, value in expected.items())
+
+
 def test_the_function_does_what_the_command_does(
     masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -226,6 +251,12 @@ def test_from_scratch_takes_the_configuration_alone(
         ({"--bow-weight": "-1"}, "bow_weight must be from 0"),
         ({"--no-such-option": "1"}, "--no-such-option"),
         ({"--report_to": "nothing-known"}, "nothing-known"),
+        ({"--learning_rate": "nan"}, "--learning_rate is nan; give a number from 0 to 100"),
+        ({"--learning_rate": "-1"}, "--learning_rate is -1.0; give a number from 0 to 100"),
+        ({"--per_device_train_batch_size": "0"}, "--per_device_train_batch_size is 0; give a number from 1"),
+        ({"--gradient_accumulation_steps": "-2"}, "gradient_accumulation_steps is -2; give a number from 1"),
+        ({"--num_train_epochs": "inf"}, "--num_train_epochs is inf; give a number from 0"),
+        ({"--seed": "-1"}, "seed is -1; give a number from 0"),
     ],
 )
 def test_a_users_mistake_is_one_line(
