@@ -7,8 +7,9 @@ size, is a process of its own, so that its memory is its own, and one file in ``
 does the cells that are missing, and ``--again SYSTEM`` does a system's anew. What a library is missing for is left out.
 At the end the table is written to ``DIR/growth.md`` and, where matplotlib is installed, a plot to ``DIR/growth.svg``.
 
-Queries are searched one at a time and all together, both on up to ``--threads`` threads, as far as a system knows how to
-use them. Times are medians of ``--repeat`` rounds after one that does not count. Recall is against the scan, whose hits are those of brute force.
+Queries are searched one at a time and all together, both on up to ``--threads`` threads, as far as a system knows how
+to use them. Times are medians of ``--repeat`` rounds after one that does not count. Recall is against the scan, whose
+hits are those of brute force.
 """
 
 from __future__ import annotations
