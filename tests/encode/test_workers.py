@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,38 +29,40 @@ def by_one(corpus_file: Path, tiny_model_dir: Path, tmp_path_factory: pytest.Tem
     return contents_of(output)
 
 
-def arguments(corpus: Path, output: Path, model: Path, *encoder: str, launcher: tuple[str, ...] = ()) -> list[str]:
-    python, *words = command(corpus, output, model, *SHARDS)
-    return [python, *(launcher or ()), *words, *encoder]
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are forked from one that has imported torch, where they would else import it each."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["torch", "transformers.modeling_utils"])
+    monkeypatch.setattr(
+        "pyserini_dupmae.encode.workers.multiprocessing", SimpleNamespace(get_context=lambda method: server)
+    )
 
 
-def run(line: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line, capture_output=True, text=True, check=False)
-
-
+@pytest.mark.slow
 def test_the_bytes_are_those_of_one(by_one, corpus_file, tiny_model_dir, tmp_path):
     done = dupmae.encode(
-        corpus_file, output=tmp_path / "out", encoder=tiny_model_dir, to=[], shard_size=32, processes=3
+        corpus_file, output=tmp_path / "out", encoder=tiny_model_dir, to=[], shard_size=32, processes=2
     )
     assert contents_of(tmp_path / "out") == by_one
     assert (done.documents, done.encoded) == (301, 301)
     again = dupmae.encode(
-        corpus_file, output=tmp_path / "out", encoder=tiny_model_dir, to=[], shard_size=32, processes=2, resume=True
+        corpus_file, output=tmp_path / "out", encoder=tiny_model_dir, to=[], shard_size=32, resume=True
     )
     assert (again.encoded, again.terms) == (0, done.terms)
 
 
-def test_more_processes_than_shards(jsonl, tiny_model_dir, tmp_path):
+def test_more_processes_than_shards(forked, jsonl, tiny_model_dir, tmp_path):
     corpus = jsonl([{"id": str(i), "contents": text} for i, text in enumerate(("a file", "the turtle"))])
     for number, processes in enumerate((1, 3)):
         dupmae.encode(corpus, output=tmp_path / str(number), encoder=tiny_model_dir, to=[], processes=processes)
     assert contents_of(tmp_path / "0") == contents_of(tmp_path / "1")
 
 
-@pytest.mark.slow
-def test_started_by_torchrun(by_one, corpus_file, tiny_model_dir, tmp_path):
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    finished = run(arguments(corpus_file, tmp_path / "out", tiny_model_dir, launcher=launcher))
+def test_started_by_torchrun(by_one, corpus_file, tiny_model_dir, warm_python, tmp_path):
+    launcher = [warm_python, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    _, *words = command(corpus_file, tmp_path / "out", tiny_model_dir, *SHARDS)
+    finished = subprocess.run([*launcher, *words], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert contents_of(tmp_path / "out") == by_one
     assert finished.stdout.count("301 documents, 301 of them encoded") == 1
@@ -66,20 +70,17 @@ def test_started_by_torchrun(by_one, corpus_file, tiny_model_dir, tmp_path):
     assert sorted(shards, key=lambda pair: pair[1]) == [(str(n % 2), f"{n:06d}") for n in range(10)]
 
 
-@pytest.mark.slow
 def test_one_that_dies_is_named_with_its_shard_and_the_same_command_goes_on(
-    by_one, corpus_file, tiny_model_dir, tmp_path
+    forked, by_one, encode, corpus_file, tiny_model_dir, tmp_path
 ):
     output = tmp_path / "out"
-    line = arguments(corpus_file, output, tiny_model_dir, "--processes", "2", "--batch-size", "1")
-    running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (output / "store" / "shard-000001.safetensors").exists():
-        assert running.poll() is None
-        time.sleep(0.001)
-    os.kill(children(running.pid)[-1], signal.SIGKILL)
-    _, said = running.communicate()
-    assert running.returncode == 2
-    last = said.splitlines()[-1]
+    words, options = (corpus_file, *SHARDS), ("--processes", "2", "--batch-size", "1")
+    with ThreadPoolExecutor() as pool:
+        killing = pool.submit(kill_the_last_process, output / "store" / "shard-000001.safetensors")
+        failed = encode(*words, encoder=options)
+        killing.result()
+    assert failed.status == 2
+    last = failed.stderr.splitlines()[-1]
     died = (
         r"error: process (\d) of the encoding was ended by SIGKILL while it encoded (\S+); run the same command again"
     )
@@ -89,23 +90,26 @@ def test_one_that_dies_is_named_with_its_shard_and_the_same_command_goes_on(
     assert shard.parent == output / "store"
     assert int(shard.stem.removeprefix("shard-")) % 2 == int(found[1])
     assert not (output / "store" / "store.json").exists()
-    finished = run(line)
-    assert finished.returncode == 0, finished.stderr
+    finished = encode(*words, encoder=options)
+    assert finished.status == 0, finished.stderr
     files = contents_of(output)
     assert files.keys() == by_one.keys()
     whole = tmp_path / "whole"
     dupmae.encode(corpus_file, output=whole, encoder=tiny_model_dir, to=[], shard_size=32, batch_size=1)
     assert files == contents_of(whole)
+    assert "301 documents, 0 of them encoded" in encode(*words, "--resume", encoder=options).stdout
 
 
-def children(pid: int) -> list[int]:
-    """The workers of a process, in the order in which they were started."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in listed}
-    return [child for child, line in lines.items() if b"spawn_main" in line]
+def kill_the_last_process(shard: Path) -> None:
+    """Wait for a file, and end the process that was started last."""
+    end = time.monotonic() + 60
+    while not shard.exists():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    os.kill(max(process.pid for process in multiprocessing.active_children()), signal.SIGKILL)
 
 
-def test_a_mistake_in_a_worker_is_one_line(jsonl, tiny_model_dir, tmp_path):
+def test_a_mistake_in_a_worker_is_one_line(forked, jsonl, tiny_model_dir, tmp_path):
     """The corpus is changed behind the back of the processes, which check the shards that are there."""
     records = [{"id": str(i), "contents": f"a file {i}"} for i in range(8)]
     options = {"output": tmp_path / "out", "encoder": tiny_model_dir, "to": [], "shard_size": 2}
@@ -134,6 +138,3 @@ def test_torchrun_and_processes_exclude_each_other(corpus_file, tiny_model_dir, 
     finished = encode(corpus_file, encoder=("--processes", "2"))
     assert finished.status == 2
     assert "leave out --processes" in finished.stderr
-
-
-assert sys.platform == "linux", "children() reads /proc"
