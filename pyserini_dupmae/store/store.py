@@ -219,22 +219,22 @@ class ForwardStore:
         """
         rows = np.asarray(rows, np.int64)
         width = min(top_k or self.top_k, self.top_k)
-        if len(self.shards) == 1:
-            shard = self.shards[0]
-            return shard.cls[rows], shard.token_ids[rows, :width], shard.weights[rows, :width]
         dtype = self.shards[0].token_ids.dtype if self.shards else np.uint16
         cls = np.empty((len(rows), self.model.cls_dim), np.float32)
-        token_ids, weights = np.empty((len(rows), width), dtype), np.empty((len(rows), width), np.float32)
+        token_ids, weights = np.empty((len(rows), self.top_k), dtype), np.empty((len(rows), self.top_k), np.float32)
         order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
         rising = rows if order is None else rows[order]
         ends = np.searchsorted(rising, self._starts)  # where the rows of each shard begin
         for i in np.flatnonzero(np.diff(ends)).tolist():
             here: Any = slice(ends[i], ends[i + 1])
             shard, local = self.shards[i], rising[here] - self._starts[i]
-            here = here if order is None else order[here]
-            cls[here], token_ids[here] = shard.cls[local], shard.token_ids[local, :width]
-            weights[here] = shard.weights[local, :width]
-        return cls, token_ids, weights
+            # Unlike an index, ``take`` copies rows at a time, and lets other threads run.
+            for source, target in ((shard.cls, cls), (shard.token_ids, token_ids), (shard.weights, weights)):
+                np.take(source, local, axis=0, out=target[here], mode="clip")
+        if order is not None:
+            places = np.argsort(order)
+            cls, token_ids, weights = cls[places], token_ids[places], weights[places]
+        return cls, token_ids[:, :width], weights[:, :width]
 
     def content(self, row: int) -> str | None:
         """The text of a document as it was encoded, or None when the store was made without ``--store-contents``."""
