@@ -53,6 +53,7 @@ conditions:
     description: an expectation that is not met
     collection: docstrings-small
     model: minilm
+    encode: {max_length: 144}
     topics: {test: [nDCG@10, RR@10]}
     expected:
       statistics: {documents: 401, dimension: 384}
@@ -166,7 +167,7 @@ def test_a_wrong_expectation_fails(reproduce: Command, work: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["lucene/*.doc", "faiss/index", "lucene/dupmae.json"])
 def test_a_tampered_index_fails(reproduce: Command, work: Path, part: str) -> None:
-    (victim,) = (work / "indexes" / "docstrings-small.minilm").glob(part)
+    (victim,) = (work / "indexes").glob(f"*/{part}")
     before = victim.read_bytes()
     victim.write_bytes(before[:-20] + bytes([before[-20] ^ 1]) + before[-19:])
     status, printed = reproduce("--condition", "docstrings-small", "--output", work)
