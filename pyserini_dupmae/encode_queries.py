@@ -44,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
-    log.logger.info("%s", api.encode_queries(**vars(parser().parse_args(argv))))
+    options = vars(parser().parse_args(argv))
+    log.logger.info("%s", api.encode_queries(**options))
 
 
 if __name__ == "__main__":

@@ -27,14 +27,14 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--run", nargs="+", required=True, metavar="RUN", help="TREC or MS MARCO form, also .gz")
     add("--qrels", required=True, help="a file (TREC, MS MARCO or BEIR form, also .gz) or an ir_datasets id")
-    add("--metrics", nargs="+", default=DEFAULT_METRICS, metavar="METRIC", help="default: " + " ".join(DEFAULT_METRICS))
+    add("--metrics", nargs="+", default=DEFAULT_METRICS, metavar="METRIC", help="measures, as ir_measures writes them")
     add("--returned-only", action="store_true", help="count only judged queries that every run has (no -c)")
     add("--baseline", metavar="RUN", help="the run to compare with (default: the first)")
     add("--compare", choices=(*TESTS, "none"), default="randomisation", help="paired test")
     add("--permutations", type=positive_int, default=10_000, metavar="N", help="of the randomisation test")
     add("--seed", type=seed_type, default=42, help="of the randomisation test")
     add("--per-query", metavar="FILE", help="write every query's value and delta to FILE.tsv or FILE.jsonl")
-    add("--output-format", choices=("text", "markdown", "json"), default="text")
+    add("--output-format", choices=("text", "markdown", "json"), default="text", help="of the table")
     return result
 
 

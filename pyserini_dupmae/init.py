@@ -14,9 +14,16 @@ import argparse
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from pyserini_dupmae.modeling.configuration import LEXICALS, OT_HEADS, OT_INPUTS
-from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, OT_NORMS, POOLINGS
-from pyserini_dupmae.modeling.initialise import init
+from pyserini_dupmae import api
+from pyserini_dupmae.modeling.choices import (
+    ACTIVATIONS,
+    DENSE_NORMS,
+    LEXICALS,
+    OT_HEADS,
+    OT_INPUTS,
+    OT_NORMS,
+    POOLINGS,
+)
 from pyserini_dupmae.training.pretrain.sources import read_texts
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import DTYPES, add_overwrite, make_parser, positive_int, run_command, seed_type
@@ -117,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     texts = (text for source in options.pop("ot_texts") for text in read_texts(source))
     sources = options.pop("calibrate")
     calibrate_on = None if sources is None else _in_turn([read_texts(source) for source in sources])
-    print(init(options.pop("source"), texts=texts, calibrate_on=calibrate_on, **options))
+    print(api.init(options.pop("source"), texts=texts, calibrate_on=calibrate_on, **options))
 
 
 def _in_turn(sources: Sequence[Iterator[str]]) -> Iterator[str]:

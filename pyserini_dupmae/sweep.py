@@ -62,16 +62,16 @@ def parser() -> argparse.ArgumentParser:
     add("--topics", required=True, help="as of pyserini_dupmae.search; only those that are judged are searched")
     add("--qrels", required=True, help="as of pyserini_dupmae.evaluate")
     add("--output", type=path_type, required=True, metavar="DIR", help="where records and indexes go")
-    add("--modes", nargs="+", choices=MODES, default=MODES, help="default: " + " ".join(MODES))
+    add("--modes", nargs="+", choices=MODES, default=MODES, help="what to measure")
     numbers: dict[str, Any] = {"nargs": "+", "metavar": "N"}
-    add("--cls-dim", type=positive_int, **numbers, help="default: the model's, half and a quarter of it")
-    add("--top-k", type=positive_int, **numbers, help="default: the store's, half and a quarter of it")
-    add("--quantization-bits", type=_natural, dest="bits", **numbers, help="0 to 16; default: 8 4")
-    add("--query-terms", type=_natural, **numbers, help="default: 0 64 16")
+    add("--cls-dim", type=positive_int, **numbers, help="d' (default: the model's, half and a quarter of it)")
+    add("--top-k", type=positive_int, **numbers, help="k (default: the store's, half and a quarter of it)")
+    add("--quantization-bits", type=_natural, dest="bits", **numbers, help="0 to 16 (default: 8 4)")
+    add("--query-terms", type=_natural, **numbers, help="largest entries of a query (default: 0 64 16)")
     add("--full-grid", action="store_true", help="all combinations of the values")
-    add("--metrics", nargs="+", default=METRICS, metavar="METRIC", help="default: " + " ".join(METRICS))
+    add("--metrics", nargs="+", default=METRICS, metavar="METRIC", help="measures, as of pyserini_dupmae.evaluate")
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
-    add("--collection", metavar="NAME", help="what reports call it; default: the name of OUT")
+    add("--collection", metavar="NAME", help="what reports call it (default: the name of OUT)")
     add(
         "--corpus",
         type=path_type,

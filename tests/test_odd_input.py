@@ -16,7 +16,7 @@ from pyserini_dupmae.data.readers import FieldParser, FileRecords
 from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.evaluation.measures import parse_metric
 from pyserini_dupmae.experiments.yaml_lines import load, parse
-from pyserini_dupmae.training.pair.train import PairOptions
+from pyserini_dupmae.training.pair.settings import PairOptions
 from pyserini_dupmae.util.command import run_command, seed_type
 from pyserini_dupmae.util.errors import UserError, is_disk_full
 from pyserini_dupmae.util.json_text import DEEPEST, parse_json

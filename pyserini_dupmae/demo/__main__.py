@@ -12,7 +12,6 @@ import select
 import sys
 from collections.abc import Iterator, Sequence
 
-from pyserini_dupmae.demo.run import demo
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import add_encoder, make_parser, path_type, positive_int, run_command
 
@@ -31,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
     args = parser().parse_args(argv)
+    from pyserini_dupmae.demo.run import demo
+
     result = demo(encoder=args.encoder, documents=args.documents, output=args.output)
     with result.searcher:
         print(f"\n{result}", flush=True)

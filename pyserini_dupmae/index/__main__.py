@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyserini_dupmae import api
-from pyserini_dupmae.index.info import DEFAULT_KINDS
-from pyserini_dupmae.index.milvus import DENSE_INDEXES
+from pyserini_dupmae.index.info import DEFAULT_KINDS, DENSE_INDEXES
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     MILVUS,
@@ -45,8 +44,8 @@ def parser() -> argparse.ArgumentParser:
         help="where the index folders are made (default: the one --embeddings)",
     )
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
-    add("--to-faiss", **to, const="faiss", help="write DIR/faiss (default, with --to-lucene)")
-    add("--to-lucene", **to, const="lucene", help="write DIR/lucene (default, with --to-faiss)")
+    add("--to-faiss", **to, const="faiss", help="write DIR/faiss (default: this and --to-lucene)")
+    add("--to-lucene", **to, const="lucene", help="write DIR/lucene (default: this and --to-faiss)")
     add("--to-postings", **to, const="postings", help="write DIR/postings, what search --engine scan reads")
     add("--to-jsonl", **to, const="jsonl", help="write DIR/jsonl: JsonVectorCollection and dense jsonl")
     add("--faiss-factory", default="Flat", metavar="F", help="type of the FAISS index; only Flat gives exact search")

@@ -19,6 +19,12 @@ KINDS = ("faiss", "lucene", "postings", "jsonl")
 """The indexes that can be built; each lies in a folder of its name."""
 DEFAULT_KINDS = ("faiss", "lucene")
 """What is built unless something else is asked for, and what a hybrid search needs."""
+DENSE_INDEXES: dict[str, dict[str, Any]] = {
+    "FLAT": {},
+    "HNSW": {"M": 16, "efConstruction": 200},
+    "IVF_FLAT": {"nlist": 128},
+}
+"""Milvus's index of the dense vectors -> its parameters; all but FLAT are approximate, so that nothing is proved."""
 
 
 @dataclass(frozen=True)

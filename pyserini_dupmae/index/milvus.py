@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from pyserini_dupmae.index.info import DENSE_INDEXES
 from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION, Milvus, answer_seconds
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.store import ForwardStore
@@ -42,13 +43,6 @@ SAMPLE = 64
 TEXT_BYTES = 65_535
 LONG_CALLS = 10
 """Building indexes takes so many times as long as another answer may take."""
-
-DENSE_INDEXES: dict[str, dict[str, Any]] = {
-    "FLAT": {},
-    "HNSW": {"M": 16, "efConstruction": 200},
-    "IVF_FLAT": {"nlist": 128},
-}
-"""Milvus's index of the dense vectors -> its parameters; all but FLAT are approximate, so that nothing is proved."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,16 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
-from pyserini_dupmae.modeling.equations import ACTIVATIONS, DENSE_NORMS, OT_NORMS, POOLINGS
+from pyserini_dupmae.modeling.choices import (
+    ACTIVATIONS,
+    DENSE_NORMS,
+    LEXICALS,
+    OT_HEADS,
+    OT_INPUTS,
+    OT_NORMS,
+    POOLINGS,
+)
 from pyserini_dupmae.modeling.masked_lm import position_limit
-
-OT_HEADS = ("mlm", "linear")
-OT_INPUTS = ("hidden", "hidden+token")
-LEXICALS = ("none", "bm25")
 
 
 class DupMAEConfig(PretrainedConfig):

@@ -27,10 +27,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ACTIVATIONS = ("relu", "log1p_relu", "none")
-POOLINGS = ("cls", "mean")
-DENSE_NORMS = ("none", "l2")
-OT_NORMS = ("none", "sum", "query-sum")
+from pyserini_dupmae.modeling.choices import ACTIVATIONS, POOLINGS
 
 
 def pool_tokens(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:

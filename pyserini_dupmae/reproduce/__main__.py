@@ -17,8 +17,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_dupmae.experiments.catalogue import read_catalogue
-from pyserini_dupmae.experiments.conditions import reproduce
+from pyserini_dupmae import api
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     add_device,
@@ -63,12 +62,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`, and `SystemExit` with status 1 when a condition fails."""
-    options = parser().parse_args(argv)
     log.show()
+    options = parser().parse_args(argv)
     if options.list:
+        from pyserini_dupmae.experiments.catalogue import read_catalogue
+
         print(read_catalogue(options.conditions))
         return
-    done = reproduce(
+    done = api.reproduce(
         ["*"] if options.all else options.condition,
         files=options.conditions,
         models=key_values("--model", options.model, "NAME=DIR"),

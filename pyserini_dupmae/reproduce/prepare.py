@@ -18,7 +18,7 @@ from pyserini_dupmae.data.msmarco import join_titles
 from pyserini_dupmae.data.qrels import pyserini_qrels
 from pyserini_dupmae.experiments import prepare
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, path_type, positive_int, run_command
+from pyserini_dupmae.util.command import first_example, make_parser, path_type, positive_int, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,8 +27,8 @@ def parser() -> argparse.ArgumentParser:
     kinds = result.add_subparsers(required=True, metavar="KIND", dest="kind")
 
     def add(name: str, summary: str) -> argparse.ArgumentParser:
-        kind = kinds.add_parser(name, help=summary, description=summary)
-        kind.add_argument("--output", type=path_type, required=True)
+        kind = kinds.add_parser(name, help=summary, description=summary, epilog=first_example(__doc__))
+        kind.add_argument("--output", type=path_type, required=True, help="what to write")
         return kind
 
     kind = add("topics", "queries and judgements of one topic set")
@@ -39,24 +39,24 @@ def parser() -> argparse.ArgumentParser:
     kind.add_argument("--judged-only", action="store_true", help="leave out queries without judgements")
 
     kind = add("unpack", "one folder of a zip file")
-    kind.add_argument("--archive", type=path_type, required=True)
+    kind.add_argument("--archive", type=path_type, required=True, help="a zip file")
     kind.add_argument("--folder", required=True, help="the folder in the archive")
     kind.add_argument("--md5", help="refuse the archive unless this is its checksum")
 
     kind = add("titles", "passages and titles, joined to id, title and text")
-    kind.add_argument("--passages", type=path_type, required=True)
-    kind.add_argument("--titles", type=path_type, required=True)
+    kind.add_argument("--passages", type=path_type, required=True, help="id and text, with a tab between")
+    kind.add_argument("--titles", type=path_type, required=True, help="id and title, with a tab between")
 
     kind = add("docstrings", "the docstrings of the standard library")
-    kind.add_argument("--queries", type=positive_int, required=True)
-    kind.add_argument("--documents", type=positive_int, help="default: all")
+    kind.add_argument("--queries", type=positive_int, required=True, help="so many known-item queries")
+    kind.add_argument("--documents", type=positive_int, help="so many of them (default: all)")
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
-    options = parser().parse_args(argv)
     log.show()
+    options = parser().parse_args(argv)
     if options.kind == "topics":
         qrels = options.qrels or pyserini_qrels(options.pyserini_qrels)
         prepare.write_topic_set(options.topics, qrels, options.output, judged_only=options.judged_only)

@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
-    options = parser().parse_args(argv)
     log.show()
+    options = parser().parse_args(argv)
     write_json(require_file(options.output), index_statistics(options.index))
 
 

@@ -60,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
-    print(api.search(**vars(parser().parse_args(argv))))
+    options = vars(parser().parse_args(argv))
+    print(api.search(**options))
 
 
 if __name__ == "__main__":

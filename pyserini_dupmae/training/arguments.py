@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
-from argparse import Namespace, _ArgumentGroup
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from transformers import HfArgumentParser, TrainingArguments
 
+from pyserini_dupmae.training.command import RunDefaults
 from pyserini_dupmae.util.command import LARGEST_SEED
 from pyserini_dupmae.util.errors import UserError, first_line
 
@@ -37,15 +37,9 @@ _RANGES = {
 
 
 @dataclass
-class RunArguments(TrainingArguments):
+class RunArguments(RunDefaults, TrainingArguments):
     """The Trainer's options, with the defaults that all training shares."""
 
-    weight_decay: float = field(default=0.01, metadata={"help": "weight decay of AdamW"})
-    warmup_steps: float = field(default=0.1, metadata={"help": "warm-up: steps, or below 1 a fraction of the run"})
-    eval_strategy: str = field(default="steps", metadata={"help": "when to evaluate: no, steps or epoch"})
-    eval_on_start: bool = field(default=True, metadata={"help": "evaluate before the first step"})
-    logging_steps: float = field(default=50, metadata={"help": "steps between log lines"})
-    save_total_limit: int | None = field(default=2, metadata={"help": "checkpoints kept"})
     remove_unused_columns: bool = field(default=False, metadata={"help": "has no meaning here"})
     ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "all parameters are used"})
     dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
@@ -83,31 +77,25 @@ def arguments_for(
     return made
 
 
-def make_parser(kind: type[RunArguments], command: str, description: str) -> tuple[HfArgumentParser, _ArgumentGroup]:
-    """A parser for ``python -m pyserini_dupmae.training.COMMAND``, and its group for what is not the Trainer's."""
-    parser = HfArgumentParser(
+def trainers_parser(kind: type[RunArguments], prog: str) -> HfArgumentParser:
+    """A parser of the Trainer's options alone, those that ``kind`` has; messages call the command ``prog``."""
+    return HfArgumentParser(
         kind,  # type: ignore[arg-type]  # its annotation is a NewType that no class has
-        prog=f"python -m pyserini_dupmae.training.{command}",
-        description=f"{description} The Trainer's options follow this command's own.",
+        prog=prog,
         allow_abbrev=False,
-        conflict_handler="resolve",
+        usage=f"{prog} ...",
     )
-    run = parser.add_argument_group("the run")
-    run.add_argument("--output", "--output_dir", "--output-dir", dest="output_dir", required=True, metavar="DIR")
-    run.add_argument("--resume", action="store_true", help="go on from the last complete checkpoint, if there is one")
-    run.add_argument("--overwrite", action="store_true", help="delete what is in the output folder")
-    return parser, run
 
 
-def parse(parser: HfArgumentParser, argv: Sequence[str] | None) -> tuple[Any, Namespace]:
-    """The Trainer's options and the others; raises `UserError` for options that cannot be."""
+def from_options(kind: type[RunArguments], options: Namespace) -> RunArguments:
+    """What `trainers_parser` has parsed, as the Trainer takes it; raises `UserError` for what it refuses."""
     try:
-        training, options = parser.parse_args_into_dataclasses(args=list(sys.argv[1:] if argv is None else argv))
-    except (ValueError, ImportError, RuntimeError) as error:
+        training = kind(**vars(options))
+    except (TypeError, ValueError, ImportError, RuntimeError) as error:
         raise UserError(first_line(error)) from None
     _require_a_process_a_gpu(training)
     _require_sense(training)
-    return training, options
+    return training
 
 
 def _require_sense(training: TrainingArguments) -> None:

@@ -44,14 +44,17 @@ class Settings:
                 raise UserError(f"{item.name} must be from {limits['low']:g} to {limits['high']:g}, got {value!r}")
 
 
-def add_options(group: argparse._ArgumentGroup, kind: type[Settings]) -> None:
-    """An option for each field of ``kind``; in the parsed options is only what was given."""
+def add_options(group: argparse._ArgumentGroup, kind: type[Settings], defaults: Settings) -> None:
+    """An option for each field of ``kind``; in the parsed options is only what was given.
+
+    ``defaults`` is the preset that is taken when none is named, whose values the help shows.
+    """
     for item in fields(kind):
         flag = "--" + item.name.replace("_", "-")
         choices = item.metadata.get("choices")
-        group.add_argument(
-            flag, type=type(item.default), choices=choices, default=argparse.SUPPRESS, help=item.metadata["help"]
-        )
+        default = getattr(defaults, item.name)
+        text = item.metadata["help"] + (f" (default: {default})" if default != "" else "")
+        group.add_argument(flag, type=type(item.default), choices=choices, default=argparse.SUPPRESS, help=text)
 
 
 def given(options: argparse.Namespace, kind: type[Settings]) -> dict[str, Any]:

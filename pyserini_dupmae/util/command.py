@@ -32,21 +32,49 @@ _OF_THE_SYSTEM |= {errno.ELOOP, errno.EIO, errno.ENOENT, errno.ENXIO, errno.ENOD
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Shows the default of each option that has one and does not tell it already."""
+    """Shows the default of each option that has one and does not tell it already, all in one form."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        text = action.help
-        silent = action.default is None or isinstance(action.default, bool) or action.default == argparse.SUPPRESS
-        if not text or silent or action.default == [] or "default" in text:
+        text, default = action.help, action.default
+        is_switch = isinstance(default, bool) and not isinstance(action, argparse.BooleanOptionalAction)
+        if not text or default is None or is_switch or default in ([], (), argparse.SUPPRESS) or "(default: " in text:
             return text
-        return f"{text} (default: %(default)s)"
+        shown = " ".join(map(str, default)) if isinstance(default, list | tuple) else str(default)
+        return f"{text} (default: {shown.replace('%', '%%')})"
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose help keeps the lines of its description; so are those of its subcommands.
+
+    Args:
+        command: the command as in `make_parser`.
+        options: as for `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, command: str | None = None, **options: Any):
+        if command is not None:
+            options["prog"] = f"python -m pyserini_dupmae.{command}"
+        super().__init__(formatter_class=_Help, **options)
 
 
 def make_parser(command: str, description: str | None) -> argparse.ArgumentParser:
     """The parser of ``python -m pyserini_dupmae.COMMAND``; ``description`` is the module's docstring."""
-    return argparse.ArgumentParser(
-        prog=f"python -m pyserini_dupmae.{command}", description=description, formatter_class=_Help
-    )
+    return CommandParser(command, description=description)
+
+
+def first_example(description: str | None) -> str:
+    """The first indented lines of a command's ``description``, which show how it is called.
+
+    >>> print(first_example("Does it.\\n\\n    python -m it\\n\\nFast."))
+    for example:
+    <BLANKLINE>
+        python -m it
+    """
+    lines = (description or "").splitlines()
+    indented = [line.startswith("    ") for line in lines]
+    first = indented.index(True)
+    last = next((i for i in range(first, len(lines)) if not indented[i]), len(lines))
+    return "\n".join(["for example:", "", *lines[first:last]])
 
 
 class GroupedParser:
@@ -66,7 +94,8 @@ class GroupedParser:
         subparsers = self.parser.add_subparsers(title="groups of options", metavar="{" + ",".join(groups) + "}")
         self.groups = {}
         for name, add_arguments in groups.items():
-            self.groups[name] = subparsers.add_parser(name, prog=f"{prog} {name}", formatter_class=_Help)
+            example = first_example(description)
+            self.groups[name] = subparsers.add_parser(name, prog=f"{prog} {name}", epilog=example)
             add_arguments(self.groups[name])
 
     def parse_args(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -82,6 +111,9 @@ class GroupedParser:
             else:
                 current.append(word)
         self.parser.parse_args(before)
+        for name, given in words.items():
+            if {"-h", "--help"} & set(given):  # before any group misses what it requires
+                self.groups[name].parse_args(["--help"])
         return argparse.Namespace(
             **{name: parser.parse_args(words.get(name, [])) for name, parser in self.groups.items()}
         )

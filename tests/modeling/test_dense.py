@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModel
 
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
-from pyserini_dupmae.modeling.equations import DENSE_NORMS, POOLINGS, pool_tokens, scaled_unit
+from pyserini_dupmae.modeling.choices import DENSE_NORMS, POOLINGS
+from pyserini_dupmae.modeling.equations import pool_tokens, scaled_unit
 from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.training.finetune.model import FinetuneModel

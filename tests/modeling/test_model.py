@@ -9,7 +9,8 @@ import torch
 from transformers import AutoModel
 
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
-from pyserini_dupmae.modeling.equations import ACTIVATIONS, activate
+from pyserini_dupmae.modeling.choices import ACTIVATIONS
+from pyserini_dupmae.modeling.equations import activate
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.util.errors import UserError
 

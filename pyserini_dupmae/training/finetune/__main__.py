@@ -11,22 +11,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from transformers import HfArgumentParser
-
-from pyserini_dupmae.training.arguments import make_parser, parse
+from pyserini_dupmae import api
+from pyserini_dupmae.training.command import TrainingParser
 from pyserini_dupmae.training.data import SOURCE_HELP
-from pyserini_dupmae.training.finetune.run import FinetuneArguments, finetune
-from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES, FinetuneSettings
+from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES, FinetuneDefaults, FinetuneSettings
 from pyserini_dupmae.training.settings import add_options, given
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import path_type, positive_int, run_command
 from pyserini_dupmae.util.files import user_cache
 
+if TYPE_CHECKING:
+    from pyserini_dupmae.training.arguments import RunArguments
 
-def parser() -> HfArgumentParser:
+
+def parser() -> TrainingParser:
     """The command's options."""
-    made, run = make_parser(FinetuneArguments, "finetune", "Fine-tune a DupMAE model.")
+    made = TrainingParser("training.finetune", __doc__, FinetuneDefaults, _arguments)
+    run = made.run
     run.add_argument("--stage", type=int, choices=STAGES, required=True, help="Eq. 13, 14 or 15")
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a DupMAE model: folder or name")
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
@@ -72,20 +75,27 @@ def parser() -> HfArgumentParser:
     )
     group = made.add_argument_group("the objective (docs/finetuning.md)")
     group.add_argument("--preset", choices=PRESETS, default="default", help="defaults of the options below")
-    add_options(group, FinetuneSettings)
+    add_options(group, FinetuneSettings, PRESETS[group.get_default("preset")])
     return made
+
+
+def _arguments() -> type[RunArguments]:
+    from pyserini_dupmae.training.finetune.run import FinetuneArguments
+
+    return FinetuneArguments
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
         log.show()
-    training, options = parse(parser(), argv)
-    done = finetune(
+    made = parser()
+    options = made.parse_args(argv)
+    done = api.finetune(
         stage=options.stage,
         model=options.source,
         data=options.data,
-        output=training.output_dir,
+        output=options.output_dir,
         negatives=options.negatives,
         scores=options.scores,
         dev=options.dev,
@@ -101,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         preset=options.preset,
         resume=options.resume,
         overwrite=options.overwrite,
-        arguments=training,
+        arguments=made.arguments(options),
         **given(options, FinetuneSettings),
     )
     log.logger.info("%s", done)

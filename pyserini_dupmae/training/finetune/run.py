@@ -20,7 +20,7 @@ from pyserini_dupmae.training.finetune.dev import METRICS, MODES, DevSet
 from pyserini_dupmae.training.finetune.embedding_teacher import EmbeddingTeacher
 from pyserini_dupmae.training.finetune.model import FinetuneModel, Texts
 from pyserini_dupmae.training.finetune.objective import Objective
-from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES
+from pyserini_dupmae.training.finetune.settings import PRESETS, STAGES, FinetuneDefaults
 from pyserini_dupmae.training.finetune.teacher_check import check_teacher
 from pyserini_dupmae.training.finetune.trainer import FinetuneTrainer
 from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
@@ -37,22 +37,12 @@ PathOrPaths = str | os.PathLike | Sequence[str | os.PathLike]
 
 
 @dataclass
-class FinetuneArguments(RunArguments):
+class FinetuneArguments(FinetuneDefaults, RunArguments):
     """The Trainer's options with defaults for fine-tuning."""
 
-    learning_rate: float = field(default=2e-5, metadata={"help": "peak learning rate"})
-    num_train_epochs: float = field(default=4.0, metadata={"help": "passes over the queries"})
-    per_device_train_batch_size: int = field(default=16, metadata={"help": "queries a process and step"})
-    dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out an epoch's last, smaller batch"})
-    eval_steps: float | None = field(default=500, metadata={"help": "steps between searches of the dev set"})
-    save_steps: float = field(default=500, metadata={"help": "steps between checkpoints"})
     load_best_model_at_end: bool | None = field(  # type: ignore[assignment]  # None until it is known
         default=None, metadata={"help": "end with the best checkpoint on the dev set (default: where there is one)"}
     )
-    metric_for_best_model: str | None = field(
-        default="hybrid_mrr@10", metadata={"help": "cls, ot or hybrid, and _mrr@10 or _ndcg@10"}
-    )
-    greater_is_better: bool | None = field(default=True, metadata={"help": "of two values the greater is the better"})
 
 
 @locks_output

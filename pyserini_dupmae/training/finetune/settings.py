@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pyserini_dupmae.training.command import RunDefaults
 from pyserini_dupmae.training.settings import Settings, choice, number, text
 
 STAGES = (1, 2, 3)
@@ -47,3 +48,19 @@ PRESETS: dict[str, FinetuneSettings] = {
     "default": FinetuneSettings(cls_weight=0.5, ot_weight=0.5),
     "paper": FinetuneSettings(),
 }
+
+
+@dataclass
+class FinetuneDefaults(RunDefaults):
+    """The Trainer's most used options with defaults for fine-tuning."""
+
+    learning_rate: float = field(default=2e-5, metadata={"help": "peak learning rate"})
+    num_train_epochs: float = field(default=4.0, metadata={"help": "passes over the queries"})
+    per_device_train_batch_size: int = field(default=16, metadata={"help": "queries a process and step"})
+    dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out an epoch's last, smaller batch"})
+    eval_steps: float | None = field(default=500, metadata={"help": "steps between searches of the dev set"})
+    save_steps: float = field(default=500, metadata={"help": "steps between checkpoints"})
+    metric_for_best_model: str | None = field(
+        default="hybrid_mrr@10", metadata={"help": "cls, ot or hybrid, and _mrr@10 or _ndcg@10"}
+    )
+    greater_is_better: bool | None = field(default=True, metadata={"help": "of two values the greater is the better"})

@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from pyserini_dupmae import api
 from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
-from pyserini_dupmae.training.mine.run import mine
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     add_batch_size,
@@ -67,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
-    log.logger.info("%s", mine(**vars(parser().parse_args(argv))))
+    options = vars(parser().parse_args(argv))
+    log.logger.info("%s", api.mine(**options))
 
 
 if __name__ == "__main__":

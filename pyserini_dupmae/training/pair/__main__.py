@@ -14,59 +14,60 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from pyserini_dupmae.data.beir import LAYOUT
-from pyserini_dupmae.modeling.weights import reading, require_finite
-from pyserini_dupmae.training.pair.objective import PairSettings
-from pyserini_dupmae.training.pair.prepare import Embed, Offsets, Source, prepare, was_prepared
-from pyserini_dupmae.training.pair.train import PairOptions, is_a_result, train
+from pyserini_dupmae.training.pair.settings import PairOptions, PairSettings
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, path_type, positive_int, run_command, seed_type
-from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.command import (
+    first_example,
+    make_parser,
+    path_type,
+    positive_int,
+    run_command,
+    seed_type,
+)
 from pyserini_dupmae.util.files import require_replaceable
-from pyserini_dupmae.util.lazy import require
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     made = make_parser("training.pair", __doc__)
     commands = made.add_subparsers(dest="command", required=True)
-    before = commands.add_parser("prepare", help="draw passages and queries, and let the pair judge them")
+    text = "draw passages and queries, and let the pair judge them"
+    before = commands.add_parser("prepare", help=text, description=text, epilog=first_example(__doc__))
     before.add_argument("--encoder", required=True, help="the pair's bi-encoder, a sentence-transformers model")
-    before.add_argument("--source", nargs="+", required=True, help="collections to draw from, as above")
-    before.add_argument("--output", type=path_type, required=True)
-    before.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
     before.add_argument(
-        "--candidates", type=positive_int, default=48, help="passages kept of the pair's ranking (default: 48)"
+        "--source", nargs="+", required=True, metavar="SOURCE", help="collections to draw from, as above"
     )
+    before.add_argument("--candidates", type=positive_int, default=48, help="passages kept of the pair's ranking")
     before.add_argument(
         "--bf16", action=argparse.BooleanOptionalAction, default=True, help="let the bi-encoder compute in bfloat16"
     )
-    before.add_argument("--seed", type=seed_type, default=0)
-    run = commands.add_parser("train", help="train on what prepare wrote")
+    before.add_argument("--seed", type=seed_type, default=0, help="of what is drawn")
+    text = "train on what prepare wrote"
+    run = commands.add_parser("train", help=text, description=text, epilog=first_example(__doc__))
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a DupMAE model")
     run.add_argument("--prepared", type=path_type, required=True, help="what prepare wrote")
-    run.add_argument("--output", type=path_type, required=True)
-    run.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
+    for command in (before, run):
+        command.add_argument("--output", type=path_type, required=True, help="the folder to write")
+        command.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
     for kind in (PairOptions, PairSettings):
         for field in fields(kind):
-            name, default = "--" + field.name.replace("_", "-"), field.default
+            name, default, text = "--" + field.name.replace("_", "-"), field.default, field.metadata["help"]
             if isinstance(default, bool):
-                run.add_argument(name, action=argparse.BooleanOptionalAction, default=default)
+                run.add_argument(name, action=argparse.BooleanOptionalAction, default=default, help=text)
             else:
-                run.add_argument(name, type=type(default), default=default, help=f"(default: {default})")
+                run.add_argument(name, type=type(default), default=default, help=text)
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
-    args = parser().parse_args(argv)
     log.show()
+    args = parser().parse_args(argv)
+    from pyserini_dupmae.training.pair.bi_encoder import bi_encoder
+    from pyserini_dupmae.training.pair.prepare import parse_source, prepare, was_prepared
+    from pyserini_dupmae.training.pair.train import is_a_result, train
+
     require_replaceable(
         args.output, was_prepared if args.command == "prepare" else is_a_result, overwrite=args.overwrite
     )
@@ -79,44 +80,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = PairOptions(**{field.name: given[field.name] for field in fields(PairOptions)})
     settings = PairSettings(**{field.name: given[field.name] for field in fields(PairSettings)})
     print(train(args.source, args.prepared, args.output, options, settings))
-
-
-def parse_source(text: str) -> Source:
-    """``FOLDER[:SPLIT]:PASSAGES:LABELLED:MADE`` as a `Source`; raises `UserError`."""
-    name, *numbers = text.rsplit(":", 3)
-    if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
-        raise UserError(f"--source {text!r} is not FOLDER[:SPLIT]:PASSAGES:LABELLED:MADE")
-    passages, labelled, queries = (int(number) for number in numbers)
-    path, split = Path(name), "train"
-    if not path.exists() and ":" in name:
-        before, _, split = name.rpartition(":")
-        path = Path(before)
-    if path.is_file():
-        return Source(path, passages, labelled, queries)
-    corpus = path / LAYOUT.corpus
-    if not corpus.exists():
-        raise UserError(f"--source {text!r}: there is neither a file {path} nor {corpus}")
-    judged = path / LAYOUT.topics, path / LAYOUT.qrels.format(split=split)
-    return Source(corpus, passages, labelled, queries, *judged)
-
-
-def bi_encoder(name: str, bf16: bool = True) -> tuple[Embed, Offsets]:
-    """How a sentence-transformers model embeds texts, and where its tokens stand in them."""
-    library: Any = require("sentence_transformers", "the pair's bi-encoder", "sentence-transformers")
-    with reading(f"the bi-encoder {name!r}"):
-        model = library.SentenceTransformer(name, model_kwargs={"use_safetensors": True})
-    require_finite(model, name)
-
-    def embed(texts: list[str]) -> np.ndarray:
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            found = model.encode(texts, normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=True)
-        return found.float().cpu().numpy()
-
-    def offsets(texts: list[str]) -> list[list[tuple[int, int]]]:
-        options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
-        return model.tokenizer(texts, truncation=False, **options)["offset_mapping"]
-
-    return embed, offsets
 
 
 if __name__ == "__main__":

@@ -2,35 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from pyserini_dupmae.training.finetune.losses import cosine_distance, excess, list_divergence
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """How the student follows the teacher.
-
-    Attributes:
-        teacher_temperature: what the pair's scores, from 0 to 2, are divided by before the softmax.
-        labelled_bonus, made_bonus: what a passage's score gains that somebody judged relevant to the query, or that the
-            query was made from.
-        cls_weight, ot_weight: weights of the same loss of the dense part alone and of the bag of words alone.
-        embedding_weight: weight of 1 - cos of a text's dense vector and the bi-encoder's, of queries and of passages.
-        excess_weight: weight of what a text's bag holds beyond its largest ``query_terms`` or ``doc_terms`` weights.
-    """
-
-    teacher_temperature: float = 0.13
-    labelled_bonus: float = 0.25
-    made_bonus: float = 0.1
-    cls_weight: float = 0.6
-    ot_weight: float = 0.7
-    embedding_weight: float = 5.0
-    excess_weight: float = 0.01
-    query_terms: int = 48
-    doc_terms: int = 200
+from pyserini_dupmae.training.pair.settings import PairSettings
 
 
 def pair_loss(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
+from pyserini_dupmae.data.beir import LAYOUT
 from pyserini_dupmae.data.jsonl import read_objects
 from pyserini_dupmae.data.qrels import read_qrels
 from pyserini_dupmae.data.topics import read_topics
@@ -51,6 +52,25 @@ class Source:
     made: int
     topics: Path | None = None
     qrels: Path | None = None
+
+
+def parse_source(text: str) -> Source:
+    """``FOLDER[:SPLIT]:PASSAGES:LABELLED:MADE`` as a `Source`; raises `UserError`."""
+    name, *numbers = text.rsplit(":", 3)
+    if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
+        raise UserError(f"--source {text!r} is not FOLDER[:SPLIT]:PASSAGES:LABELLED:MADE")
+    passages, labelled, queries = (int(number) for number in numbers)
+    path, split = Path(name), "train"
+    if not path.exists() and ":" in name:
+        before, _, split = name.rpartition(":")
+        path = Path(before)
+    if path.is_file():
+        return Source(path, passages, labelled, queries)
+    corpus = path / LAYOUT.corpus
+    if not corpus.exists():
+        raise UserError(f"--source {text!r}: there is neither a file {path} nor {corpus}")
+    judged = path / LAYOUT.topics, path / LAYOUT.qrels.format(split=split)
+    return Source(corpus, passages, labelled, queries, *judged)
 
 
 class Passage(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -17,10 +17,10 @@ from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.modeling.weights import quiet_transformers, reading
 from pyserini_dupmae.training.finetune.model import FinetuneModel
 from pyserini_dupmae.training.pair.batches import Batches, Drawn
-from pyserini_dupmae.training.pair.objective import PairSettings, pair_loss
+from pyserini_dupmae.training.pair.objective import pair_loss
 from pyserini_dupmae.training.pair.prepare import Prepared, load_prepared
+from pyserini_dupmae.training.pair.settings import PairOptions, PairSettings
 from pyserini_dupmae.training.run_folder import write_log
-from pyserini_dupmae.util.command import LARGEST_SEED
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path, remove, require_replaceable, write_json
 from pyserini_dupmae.util.lock import alone_with
@@ -35,54 +35,6 @@ TEXTS_AT_ONCE = 32
 
 SETTINGS, STATE = "settings.json", "state.pt"
 """In the folder of a run that goes on, ``OUTPUT.unfinished``."""
-
-
-@dataclass(frozen=True)
-class PairOptions:
-    """How long and how fast to train.
-
-    Attributes:
-        steps: of the optimiser.
-        frozen_steps: of these, the first in which only the head and the scale learn, at half the cost.
-        rise: steps in which the learning rates rise, from the first and again from where the encoder begins to learn;
-            then they fall along a cosine to 3 % of their peaks.
-        learning_rate: of the encoder; ``head_rate`` of W^O's matrices, ``bias_rate`` of its bias and the dense scale.
-        groups, group_size: a batch has groups x group_size queries; those of a group resemble each other.
-        passages_per_query: drawn for each; all are scored for all queries of the batch.
-        query_length, passage_length: tokens kept.
-        average: how much of the averaged weights, which are the result, each step keeps.
-        bf16: compute in bfloat16 where that is safe.
-        seed: of what is drawn.
-        save_minutes: how often the state of the run is kept, from which the same command goes on.
-    """
-
-    steps: int = 1000
-    frozen_steps: int = 50
-    rise: int = 20
-    learning_rate: float = 4e-5
-    head_rate: float = 4e-4
-    bias_rate: float = 3e-3
-    groups: int = 4
-    group_size: int = 6
-    passages_per_query: int = 2
-    query_length: int = 112
-    passage_length: int = 128
-    average: float = 0.99
-    bf16: bool = True
-    seed: int = 0
-    device: str = "cpu"
-    save_minutes: float = 5.0
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, bool | str):
-                continue
-            low = 1 if isinstance(value, int) and item.name not in ("frozen_steps", "seed") else 0
-            high = 1.0 if item.name == "average" else LARGEST_SEED
-            if not low <= value <= high:  # NaN is in no range
-                name = item.name.replace("_", "-")
-                raise UserError(f"--{name} is {value}; give a number from {low} to {high}")
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from transformers import HfArgumentParser
-
-from pyserini_dupmae.training.arguments import make_parser, parse
-from pyserini_dupmae.training.pretrain.run import PretrainArguments, pretrain
-from pyserini_dupmae.training.pretrain.settings import PRESETS, PretrainSettings
+from pyserini_dupmae import api
+from pyserini_dupmae.training.command import TrainingParser
+from pyserini_dupmae.training.pretrain.settings import PACKINGS, PRESETS, PretrainDefaults, PretrainSettings
 from pyserini_dupmae.training.pretrain.sources import SOURCE_HELP
-from pyserini_dupmae.training.pretrain.tokens import PACKINGS
 from pyserini_dupmae.training.settings import add_options, given
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import positive_int, run_command
 
+if TYPE_CHECKING:
+    from pyserini_dupmae.training.arguments import RunArguments
 
-def parser() -> HfArgumentParser:
+
+def parser() -> TrainingParser:
     """The command's options."""
-    made, run = make_parser(PretrainArguments, "pretrain", "Pre-train an encoder with DupMAE's objective.")
+    made = TrainingParser("training.pretrain", __doc__, PretrainDefaults, _arguments)
+    run = made.run
     run.add_argument("--from", dest="source", required=True, metavar="MODEL", help="a masked LM: a folder or a name")
     run.add_argument("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
     run.add_argument("--fields", nargs="+", default=[], help="fields of a record that make its text")
@@ -48,19 +50,26 @@ def parser() -> HfArgumentParser:
     run.add_argument("--cache", metavar="DIR", help="where token files are kept (default: OUTPUT/tokens)")
     group = made.add_argument_group("the objective (docs/pretraining.md)")
     group.add_argument("--preset", choices=PRESETS, default="released", help="defaults of the options below")
-    add_options(group, PretrainSettings)
+    add_options(group, PretrainSettings, PRESETS[group.get_default("preset")])
     return made
+
+
+def _arguments() -> type[RunArguments]:
+    from pyserini_dupmae.training.pretrain.run import PretrainArguments
+
+    return PretrainArguments
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
         log.show()
-    training, options = parse(parser(), argv)
-    done = pretrain(
+    made = parser()
+    options = made.parse_args(argv)
+    done = api.pretrain(
         model=options.source,
         data=options.data,
-        output=training.output_dir,
+        output=options.output_dir,
         fields=options.fields,
         from_scratch=options.from_scratch,
         max_length=options.max_length,
@@ -71,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         preset=options.preset,
         resume=options.resume,
         overwrite=options.overwrite,
-        arguments=training,
+        arguments=made.arguments(options),
         **given(options, PretrainSettings),
     )
     log.logger.info("%s", done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pyserini_dupmae.modeling.weights import load_tokenizer
 from pyserini_dupmae.training.arguments import OF_TRAINER, RunArguments, arguments_for
 from pyserini_dupmae.training.pretrain import checkpoint
 from pyserini_dupmae.training.pretrain.collator import PretrainCollator, Specials
-from pyserini_dupmae.training.pretrain.settings import PRESETS
+from pyserini_dupmae.training.pretrain.settings import PRESETS, PretrainDefaults
 from pyserini_dupmae.training.pretrain.tokens import PretrainingCorpus, hold_out, tokenise
 from pyserini_dupmae.training.pretrain.trainer import PretrainTrainer
 from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
@@ -30,14 +30,8 @@ TOKENS, RESULT = "tokens", "pretrain.json"
 
 
 @dataclass
-class PretrainArguments(RunArguments):
+class PretrainArguments(PretrainDefaults, RunArguments):
     """The Trainer's options with defaults for pre-training."""
-
-    learning_rate: float = field(default=1e-4, metadata={"help": "peak learning rate"})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "texts a process and step"})
-    per_device_eval_batch_size: int = field(default=32, metadata={"help": "held-out texts a process and step"})
-    eval_steps: float | None = field(default=1000, metadata={"help": "steps between evaluations"})
-    save_steps: float = field(default=1000, metadata={"help": "steps between checkpoints"})
 
 
 @locks_output

@@ -5,11 +5,13 @@ The command line is made from these fields; ``docs/pretraining.md`` says what ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pyserini_dupmae.modeling.configuration import OT_HEADS
+from pyserini_dupmae.modeling.choices import OT_HEADS
+from pyserini_dupmae.training.command import RunDefaults
 from pyserini_dupmae.training.settings import Settings, choice, number
 
+PACKINGS = ("never", "auto", "always")
 METHODS = ("dupmae", "retromae", "cls-only", "ot-only")
 
 
@@ -72,3 +74,14 @@ PRESETS: dict[str, PretrainSettings] = {
         decoder_patterns=0,
     ),
 }
+
+
+@dataclass
+class PretrainDefaults(RunDefaults):
+    """The Trainer's most used options with defaults for pre-training."""
+
+    learning_rate: float = field(default=1e-4, metadata={"help": "peak learning rate"})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "texts a process and step"})
+    per_device_eval_batch_size: int = field(default=32, metadata={"help": "held-out texts a process and step"})
+    eval_steps: float | None = field(default=1000, metadata={"help": "steps between evaluations"})
+    save_steps: float = field(default=1000, metadata={"help": "steps between checkpoints"})

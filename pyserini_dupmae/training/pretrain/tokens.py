@@ -19,6 +19,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from pyserini_dupmae.training.pretrain.collator import Text
+from pyserini_dupmae.training.pretrain.settings import PACKINGS
 from pyserini_dupmae.training.pretrain.sources import fingerprint, read_texts
 from pyserini_dupmae.util.cache import build_once
 from pyserini_dupmae.util.errors import UserError
@@ -29,7 +30,6 @@ from pyserini_dupmae.util.log import logger
 DESCRIPTION = "tokens.json"
 FORMAT = 1
 TEXTS_AT_A_TIME = 1000
-PACKINGS = ("never", "auto", "always")
 RECORDS_LOOKED_AT = 1000
 SHORT = 0.25
 """``auto`` packs a source whose median record fills at most this share of a segment: a sentence does, a passage not."""

@@ -34,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`, and `SystemExit` with status 1 when a number is not what is expected."""
-    options = parser().parse_args(argv)
     log.show()
+    options = parser().parse_args(argv)
     done = run_recipe(
         options.recipe,
         output=options.output,

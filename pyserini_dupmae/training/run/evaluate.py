@@ -13,7 +13,6 @@ import argparse
 from collections.abc import Sequence
 
 from pyserini_dupmae.data.judged_collection import SOURCE_HELP
-from pyserini_dupmae.experiments.evaluate_model import evaluate_model
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     add_device,
@@ -56,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
     log.show()
     options = parser().parse_args(argv)
+    from pyserini_dupmae.experiments.evaluate_model import evaluate_model
+
     evaluate_model(
         options.encoder,
         options.data,

@@ -31,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
-    options = parser().parse_args(argv)
     log.show()
+    options = parser().parse_args(argv)
     documents, queries = generate(
         options.output,
         seed=options.seed,

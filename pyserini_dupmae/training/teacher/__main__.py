@@ -16,7 +16,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pyserini_dupmae import api
+from pyserini_dupmae.training.command import TrainingParser, example
 from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
+from pyserini_dupmae.training.teacher.settings import TeacherDefaults
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     add_batch_size,
@@ -30,7 +33,16 @@ from pyserini_dupmae.util.command import (
 )
 
 if TYPE_CHECKING:
-    from transformers import HfArgumentParser
+    from pyserini_dupmae.training.arguments import RunArguments
+
+TRAIN = f"""Train a cross-encoder as a teacher.
+
+{example(__doc__, "teacher train")}
+"""
+SCORE = f"""Score the positives and negatives of each query with a teacher: the raw logits of a cross-encoder.
+
+{example(__doc__, "teacher score")}
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,12 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     COMMANDS[parser().parse_args(words[:1]).command](words[1:])
 
 
-def train_parser() -> HfArgumentParser:
+def train_parser() -> TrainingParser:
     """The options of ``train``."""
-    from pyserini_dupmae.training.arguments import make_parser as make_training_parser
-    from pyserini_dupmae.training.teacher.train import TeacherArguments
-
-    made, run = make_training_parser(TeacherArguments, "teacher train", "Train a cross-encoder as a teacher.")
+    made = TrainingParser("training.teacher train", TRAIN, TeacherDefaults, _arguments)
+    run = made.run
     run.add_argument(
         "--from",
         dest="source",
@@ -75,15 +85,19 @@ def train_parser() -> HfArgumentParser:
     return made
 
 
-def _train(argv: Sequence[str]) -> None:
-    from pyserini_dupmae.training.arguments import parse
-    from pyserini_dupmae.training.teacher.train import train_teacher
+def _arguments() -> type[RunArguments]:
+    from pyserini_dupmae.training.teacher.train import TeacherArguments
 
-    training, options = parse(train_parser(), argv)
-    done = train_teacher(
+    return TeacherArguments
+
+
+def _train(argv: Sequence[str]) -> None:
+    made = train_parser()
+    options = made.parse_args(argv)
+    done = api.train_teacher(
         model=options.source,
         data=options.data,
-        output=training.output_dir,
+        output=options.output_dir,
         negatives=options.negatives,
         negatives_per_positive=options.negatives_per_positive,
         depth=options.depth,
@@ -92,7 +106,7 @@ def _train(argv: Sequence[str]) -> None:
         cache=options.cache,
         resume=options.resume,
         overwrite=options.overwrite,
-        arguments=training,
+        arguments=made.arguments(options),
     )
     log.logger.info("%s", done)
     log.logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", done.folder)
@@ -100,11 +114,7 @@ def _train(argv: Sequence[str]) -> None:
 
 def score_parser() -> argparse.ArgumentParser:
     """The options of ``score``."""
-    made = make_parser(
-        "training.teacher score",
-        "Score the positives and negatives of each query that has negatives, with a teacher: raw logits of a "
-        "cross-encoder.",
-    )
+    made = make_parser("training.teacher score", SCORE)
     add = made.add_argument
     add("--teacher", required=True, metavar="MODEL", help="a cross-encoder: a folder or a name on the Hub")
     add(
@@ -144,9 +154,8 @@ def score_parser() -> argparse.ArgumentParser:
 
 
 def _score(argv: Sequence[str]) -> None:
-    from pyserini_dupmae.training.teacher.score import score
-
-    log.logger.info("%s", score(**vars(score_parser().parse_args(argv))))
+    options = vars(score_parser().parse_args(argv))
+    log.logger.info("%s", api.score(**options))
 
 
 COMMANDS = {"train": _train, "score": _score}

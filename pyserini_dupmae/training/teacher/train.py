@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from pyserini_dupmae.training.data import CombinedTrainingSet, EpochSampling, li
 from pyserini_dupmae.training.data.training_set import Paths
 from pyserini_dupmae.training.run_folder import TrainingResult, TrainingRun
 from pyserini_dupmae.training.teacher.loading import new_cross_encoder, sentence_transformers
+from pyserini_dupmae.training.teacher.settings import TeacherDefaults
 from pyserini_dupmae.training.teacher.trainer import GroupsOfPairs, HeldOut, PairCollator, TeacherTrainer
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.lock import locks_output
@@ -25,15 +26,8 @@ RESULT = "teacher.json"
 
 
 @dataclass
-class TeacherArguments(RunArguments):
+class TeacherArguments(TeacherDefaults, RunArguments):
     """The Trainer's options with defaults for a cross-encoder."""
-
-    learning_rate: float = field(default=1e-5, metadata={"help": "peak learning rate"})
-    num_train_epochs: float = field(default=4.0, metadata={"help": "passes over the queries"})
-    per_device_train_batch_size: int = field(default=8, metadata={"help": "queries a process and step"})
-    per_device_eval_batch_size: int = field(default=64, metadata={"help": "held-out pairs a process at a time"})
-    eval_steps: float | None = field(default=2000, metadata={"help": "steps between evaluations"})
-    save_steps: float = field(default=2000, metadata={"help": "steps between checkpoints"})
 
 
 @locks_output

@@ -16,13 +16,14 @@ from pyserini_dupmae.modeling.initialise import initialise
 from pyserini_dupmae.modeling.model import DupMAEModel
 from pyserini_dupmae.training.finetune.losses import excess, list_divergence
 from pyserini_dupmae.training.pair import queries as made
-from pyserini_dupmae.training.pair.__main__ import main, parse_source
+from pyserini_dupmae.training.pair.__main__ import main
 from pyserini_dupmae.training.pair.batches import Batches
 from pyserini_dupmae.training.pair.bm25 import Stems, count_matrix, document_weights, query_weights
-from pyserini_dupmae.training.pair.objective import PairSettings, pair_loss
-from pyserini_dupmae.training.pair.prepare import Source, load_prepared, prepare
+from pyserini_dupmae.training.pair.objective import pair_loss
+from pyserini_dupmae.training.pair.prepare import Source, load_prepared, parse_source, prepare
+from pyserini_dupmae.training.pair.settings import PairOptions, PairSettings
 from pyserini_dupmae.training.pair.teacher import ranges_and_candidates
-from pyserini_dupmae.training.pair.train import PairOptions, PairTrainer, train
+from pyserini_dupmae.training.pair.train import PairTrainer, train
 from pyserini_dupmae.util.errors import UserError
 
 SUBJECTS = ["tides", "whales", "volcanoes", "glaciers", "comets", "rivers", "deserts", "forests"]
