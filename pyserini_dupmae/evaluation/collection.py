@@ -22,8 +22,8 @@ from pyserini_dupmae.util.machine import cores
 if TYPE_CHECKING:
     from pyserini_dupmae.modeling.query_encoder import EncodedQuery
     from pyserini_dupmae.search.engines import Engines
-    from pyserini_dupmae.search.fusion import Ranking
     from pyserini_dupmae.search.milvus_engine import MilvusEngine
+    from pyserini_dupmae.search.ranking import Ranking
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
 MODES = ("dense", "sparse", "hybrid")

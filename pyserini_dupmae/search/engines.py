@@ -19,8 +19,9 @@ from pyserini_dupmae.index.info import INFO_JSON
 from pyserini_dupmae.index.postings import BLOCK, Postings
 from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.faiss_retriever import FaissRetriever, read_faiss
-from pyserini_dupmae.search.fusion import Fusion, Ranker, Ranking
+from pyserini_dupmae.search.fusion import Fusion
 from pyserini_dupmae.search.index_folder import IndexFolder
+from pyserini_dupmae.search.ranking import Ranker, Ranking
 from pyserini_dupmae.store import STORE_JSON, ForwardStore
 from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.command import ENGINES

@@ -42,7 +42,7 @@ StoreT = TypeVar("StoreT", bound=Representations)
 
 
 class ExactScorer(Generic[StoreT]):
-    """A `fusion.Scorer` over a forward store, with I_d the ``top_k`` largest weights of a document.
+    """A `ranking.Scorer` over a forward store, with I_d the ``top_k`` largest weights of a document.
 
     Sums are taken in float64, one document at a time and in a fixed order.
     """

@@ -12,7 +12,7 @@ from pyserini_dupmae.data.query_records import SHOWN_HITS, SHOWN_WORDS, FoundDoc
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.engines import Engines
 from pyserini_dupmae.search.exact_scorer import ExactScorer
-from pyserini_dupmae.search.fusion import Ranking
+from pyserini_dupmae.search.ranking import Ranking
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError
 

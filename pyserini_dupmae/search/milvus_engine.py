@@ -24,7 +24,8 @@ from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.engines import Choice, Hit, hits_of, require_mode
 from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.faiss_retriever import ROUNDING
-from pyserini_dupmae.search.fusion import Candidates, Fusion, Ranker, Ranking
+from pyserini_dupmae.search.fusion import Candidates, Fusion
+from pyserini_dupmae.search.ranking import Ranker, Ranking
 from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger

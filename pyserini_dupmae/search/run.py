@@ -17,7 +17,7 @@ from pyserini_dupmae.data.topics import Topic, Topics, read_topics
 from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.explanation import explained_hits
-from pyserini_dupmae.search.fusion import Limits
+from pyserini_dupmae.search.ranking import Limits
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.search.shards import QueriesDigest, ShardRecord
 from pyserini_dupmae.util.errors import UserError, require_positive

@@ -21,7 +21,7 @@ from pyserini_dupmae.index.postings import DenseBounds
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.contenders import Contenders
 from pyserini_dupmae.search.exact_scorer import ExactScorer
-from pyserini_dupmae.search.fusion import Limits, Ranking, rank
+from pyserini_dupmae.search.ranking import Limits, Ranking, rank
 from pyserini_dupmae.search.workers import in_threads
 
 # One rounding is off by a share of at most 2**-8 to bfloat16 and 2**-24 to float32. What is more than that covers the

@@ -10,8 +10,8 @@ from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION
 from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search.engines import Engines, Hit, open_collection, require_mode
-from pyserini_dupmae.search.fusion import Ranking
 from pyserini_dupmae.search.milvus_engine import MilvusEngine, open_milvus
+from pyserini_dupmae.search.ranking import Ranking
 from pyserini_dupmae.util.command import MILVUS
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger

@@ -9,7 +9,8 @@ from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search import fusion as fusion_module
 from pyserini_dupmae.search.engines import Engines
 from pyserini_dupmae.search.exact_scorer import ExactScorer
-from pyserini_dupmae.search.fusion import Candidates, Fusion, Ranking
+from pyserini_dupmae.search.fusion import Candidates, Fusion
+from pyserini_dupmae.search.ranking import Ranking
 from pyserini_dupmae.util.errors import UserError
 from tests.search.exhaustive import Documents, NumpyDense, NumpySparse, brute_force
 

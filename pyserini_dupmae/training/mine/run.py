@@ -126,7 +126,7 @@ def mine(
     if skip < 0:
         raise UserError(f"--skip must be at least 0, got {skip}")
     # Here, so that options are refused where there is neither Pyserini nor FAISS nor Java.
-    from pyserini_dupmae.search.fusion import Limits
+    from pyserini_dupmae.search.ranking import Limits
     from pyserini_dupmae.search.searcher import DupMAESearcher
 
     certify = depth if certify is None else certify
