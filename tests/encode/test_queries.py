@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +27,11 @@ def options(topics: Path, model: Path, output: Path, *more: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def written(awkward_topics: Path, tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(
+    awkward_topics: Path, tiny_model_dir: Path, run_command: RunCommand, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     output = tmp_path_factory.mktemp("queries") / "encoded"
-    command = [sys.executable, "-m", "pyserini_dupmae.encode_queries", *options(awkward_topics, tiny_model_dir, output)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = run_command("encode_queries", *options(awkward_topics, tiny_model_dir, output))
     assert finished.returncode == 0, finished.stderr
     assert f"22 queries in {output}: --encoded-queries {output}" in finished.stderr
     return output

@@ -6,7 +6,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.evaluation.results import read_results
 from pyserini_dupmae.experiments.conditions import reproduce as reproduce_function
 from pyserini_dupmae.util.errors import UserError
+from tests.helpers import RunCommand
 
 Command = Callable[..., tuple[int, str]]
 
@@ -119,7 +119,7 @@ def test_each_part_alone_gives_the_expected_numbers(reproduce: Command, work: Pa
 
 
 @pytest.mark.slow
-def test_every_step_is_the_command_that_is_shown(reproduce: Command, done: tuple[Path, str]) -> None:
+def test_every_step_is_the_command_that_is_shown(reproduce: Command, done: tuple[Path, str], warm_python: str) -> None:
     folder = done[0]
     _, shown = reproduce("--condition", "docstrings-small", "--output", folder, "--dry-run", "--display-commands")
     commands = [line for line in shown.splitlines() if not line.startswith("#")]
@@ -129,7 +129,7 @@ def test_every_step_is_the_command_that_is_shown(reproduce: Command, done: tuple
     before = run.read_bytes()
     (search,) = [shlex.split(command) for command in commands if "pyserini_dupmae.search" in command]
     other = run.with_name("again.txt")
-    again = [sys.executable, *(str(other) if word == str(run) else word for word in search[1:])]
+    again = [warm_python, *(str(other) if word == str(run) else word for word in search[1:])]
     assert subprocess.run(again, capture_output=True, check=False).returncode == 0
     assert other.read_bytes() == before
     other.unlink()
@@ -291,9 +291,8 @@ def test_the_list_names_every_condition(reproduce: Command) -> None:
     assert line.endswith("(--model dupmae-stage2=DIR) [never measured]")
 
 
-def test_a_mistake_is_one_line_and_a_status() -> None:
-    command = [sys.executable, "-m", "pyserini_dupmae.reproduce", "--condition", "cacm"]
-    failed = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_a_mistake_is_one_line_and_a_status(run_command: RunCommand) -> None:
+    failed = run_command("reproduce", "--condition", "cacm")
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: the condition cacm needs the model dupmae (any DupMAE model)")
     assert failed.stderr.count("\n") == 1

@@ -6,8 +6,6 @@ import json
 import math
 import os
 import re
-import subprocess
-import sys
 
 import ir_measures
 import numpy as np
@@ -248,9 +246,8 @@ def test_mistakes_leave_nothing(command_line, tmp_path, arguments, says):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_mistake_is_one_line_and_a_status(command_line, tmp_path):
-    command = [sys.executable, "-m", "pyserini_dupmae.sweep", *command_line(tmp_path / "out", "--top-k", 25)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_a_mistake_is_one_line_and_a_status(command_line, run_command, tmp_path):
+    done = run_command("sweep", *command_line(tmp_path / "out", "--top-k", 25))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --top-k 25: the store keeps 24 weights a document; give at most these\n"
 

@@ -18,6 +18,9 @@ from tests.helpers import RunCommand
 
 pytestmark = pytest.mark.slow
 
+# As many steps as what is asserted needs.
+STEPS = {"stage2_steps": 80, "teacher_steps": 300, "stage3_steps": 60}
+TINY = ["tiny", *(word for name, steps in STEPS.items() for word in ("--set", f"{name}={steps}"))]
 AFTER_STAGE1 = ["encode1", "evaluate1", "mine", "stage2", "evaluate2", "teacher", "score", "stage3", "evaluate3"]
 
 
@@ -25,7 +28,7 @@ AFTER_STAGE1 = ["encode1", "evaluate1", "mine", "stage2", "evaluate2", "teacher"
 def done(run_command: RunCommand, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of a whole run, and what it printed."""
     folder = tmp_path_factory.mktemp("tiny") / "work"
-    finished = run_command("training.run", "tiny", "--output", folder)
+    finished = run_command("training.run", *TINY, "--output", folder)
     assert finished.returncode == 0, finished.stderr + finished.stdout[-3000:]
     return folder, finished.stdout
 
@@ -37,7 +40,7 @@ def _json(path: Path) -> Any:
 def _again(capsys: pytest.CaptureFixture[str], folder: Path, *options: str) -> list[str]:
     """The steps that ``--dry-run`` would run."""
     capsys.readouterr()
-    main(["tiny", "--output", str(folder), "--dry-run", *options])
+    main([*TINY, "--output", str(folder), "--dry-run", *options])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("# ")]
     return [line[2:].partition(":")[0] for line in lines if ": skip" not in line]
 
@@ -81,7 +84,7 @@ def test_what_is_expected_is_checked(done: tuple[Path, str], training_run: Any, 
     expected = "extends: tiny\nexpected: {scores: {data-dev.stage 3.hybrid: {MRR@10: %s}}}\n"
     for wanted, status, line in ((found, 0, "[OK]    "), (found - 0.1, 1, "[FAIL]  ")):
         (tmp_path / "mine.yaml").write_text(expected % wanted)
-        done_with, printed = training_run(tmp_path / "mine.yaml", "--output", folder)
+        done_with, printed = training_run(tmp_path / "mine.yaml", *TINY[1:], "--output", folder)
         assert done_with == status
         assert printed.splitlines()[-1].startswith(f"{line}data-dev.stage 3.hybrid MRR@10 ")
         assert ": run" not in printed
@@ -107,24 +110,25 @@ def test_only_what_depends_on_it_is_done_again(
 
 
 def test_a_kill_changes_nothing(done: tuple[Path, str], run_command: RunCommand, tmp_path: Path) -> None:
-    """Killed in the middle of pre-training; the same command goes on from the checkpoint, to the same numbers."""
+    """Killed in the middle of stage 1; the same command goes on from the checkpoint, to the same numbers."""
     whole, part = done[0], tmp_path / "part"
-    options = ["tiny", "--until", "pretrain", "--output", str(part)]
-    for name in ("data", "steps/data.json"):
-        (part / name).parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (whole / name).is_dir() else shutil.copy)(whole / name, part / name)
-    state = part / "pretrain" / "checkpoint-100" / "trainer_state.json"
+    options = [*TINY, "--until", "stage1", "--output", str(part)]
+    for name in ("data", "pretrain", "model", "evaluate0"):
+        shutil.copytree(whole / name, part / name)
+        (part / "steps").mkdir(exist_ok=True)
+        shutil.copy(whole / "steps" / f"{name}.json", part / "steps")
+    state = part / "stage1" / "checkpoint-100" / "trainer_state.json"
     command = [sys.executable, "-m", "pyserini_dupmae.training.run", *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as killed:
         while not state.exists() and killed.poll() is None:
             time.sleep(0.05)
         killed.send_signal(signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
-    assert "output" not in {name for name, value in _json(part / "steps" / "pretrain.json").items() if value}
+    assert "output" not in {name for name, value in _json(part / "steps" / "stage1.json").items() if value}
     finished = run_command("training.run", *options)
     assert finished.returncode == 0, finished.stderr
-    assert "data: done before" in finished.stdout
-    weights = [(folder / "pretrain" / "model.safetensors").read_bytes() for folder in (whole, part)]
+    assert finished.stdout.count(": done before") == 4
+    weights = [(folder / "stage1" / "model.safetensors").read_bytes() for folder in (whole, part)]
     assert weights[0] == weights[1]
-    logs = [(folder / "logs" / "pretrain.log").read_text().split("\n$ ")[-1] for folder in (whole, part)]
+    logs = [(folder / "logs" / "stage1.log").read_text().split("\n$ ")[-1] for folder in (whole, part)]
     assert logs[1].count("'loss'") < logs[0].count("'loss'"), "it did not begin anew"

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from pyserini_dupmae.modeling import DupMAEModel
@@ -72,8 +69,7 @@ def test_an_unknown_document(searcher):
 def test_the_command(encoded, tiny_model_dir, searcher, run_command):
     (hit,) = searcher.search(QUERY, k=1)
     options = ["--index", str(encoded), "--encoder", str(tiny_model_dir), "--query", QUERY, "--docid"]
-    command = [sys.executable, "-m", "pyserini_dupmae.explain", *options, hit.docid]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = run_command("explain", *options, hit.docid)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.rstrip("\n") == explain(searcher, query=QUERY, docid=hit.docid).table()
     assert f"{hit.docid}: score {hit.score:.6f}" in finished.stdout

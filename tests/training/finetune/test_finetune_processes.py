@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -25,11 +22,8 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "
 REGULARISED = ["--sparsity", "flops", "--cls-weight", 0.5, "--ot-weight", 0.5, "--query-sparsity", 0.1]
 
 
-def _start(*words: str, python: str = sys.executable) -> subprocess.Popen[str]:
-    # As many threads as here, since sums differ in their last bits with another number.
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "TOKENIZERS_PARALLELISM": "false"}
-    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([python, *words], env=environment, **output)
+def _start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 @pytest.mark.slow
@@ -57,7 +51,7 @@ def test_two_processes_and_grad_cache_give_the_step_of_the_joined_batch(
     ]
     (tmp_path / "runs.json").write_text(json.dumps(together))
     words = [*TORCHRUN, str(Path(__file__).with_name("many_runs.py")), str(tmp_path / "runs.json")]
-    process = _start(*words, python=warm_python)
+    process = _start(warm_python, *words)
     printed, _ = process.communicate()
     assert process.returncode == 0, printed
 
@@ -76,13 +70,13 @@ def test_two_processes_and_grad_cache_give_the_step_of_the_joined_batch(
 
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    tiny_model_dir: Path, task: Task, tmp_path: Path
+    tiny_model_dir: Path, task: Task, warm_python: str, tmp_path: Path
 ) -> None:
     """With dropout, GradCache, negatives drawn anew in each epoch, and a dev set that says which is best."""
     more = ["--max_steps", 30, "--learning_rate", 0.01, "--save_steps", 5, "--eval_steps", 5, "--grad-cache", 4]
     more += ["--dev", f"{task.source}:dev", "--temperature", 20]
     whole, killed = (task.options(2, tiny_model_dir, tmp_path / name, *more) for name in ("whole", "killed"))
-    process = _start("-m", MODULE, *killed)
+    process = _start(warm_python, "-m", MODULE, *killed)
     while process.poll() is None and not (tmp_path / "killed" / "checkpoint-5" / "trainer_state.json").exists():
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)

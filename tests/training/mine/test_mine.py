@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,13 +210,12 @@ def _options(encoded: Path, model: Path, source: Path, output: Path, *more: str)
 
 
 def test_the_command_writes_what_the_function_does(
-    encoded: Path, tiny_model_dir: Path, source: Path, tmp_path: Path
+    encoded: Path, tiny_model_dir: Path, source: Path, run_command: RunCommand, tmp_path: Path
 ) -> None:
     more = ["--depth", "30", "--skip", "2", "--mode", "sparse", "--queries", "4", "--seed", "5", "--threads", "1"]
     more += ["--engine", "scan"]
     options = _options(encoded, tiny_model_dir, source, tmp_path / "command.jsonl.gz", *more)
-    command = [sys.executable, "-m", "pyserini_dupmae.training.mine", *options]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = run_command("training.mine", *options)
     assert finished.returncode == 0, finished.stderr
     assert "negatives of 4 queries, 4 of them mined" in finished.stderr
     assert "engine scan: all 301 documents are scored, as asked for" in finished.stderr

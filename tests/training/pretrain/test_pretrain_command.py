@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +19,10 @@ from pyserini_dupmae.training.pretrain.__main__ import main
 from pyserini_dupmae.training.pretrain.checkpoint import load_model
 from pyserini_dupmae.training.pretrain.run import pretrain
 from pyserini_dupmae.training.pretrain.settings import METHODS, PRESETS
-from pyserini_dupmae.util.command import run_command
+from pyserini_dupmae.util.command import run_command as run_here
 from pyserini_dupmae.util.errors import USER_ERROR_STATUS, UserError
+from tests.helpers import RunCommand
 
-MODULE = "pyserini_dupmae.training.pretrain"
 COMMON = ["--max-length", "34", "--eval-documents", "20", "--per_device_train_batch_size", "8", "--logging_steps", "1"]
 SGD = ["--optim", "sgd", "--learning_rate", "1", "--lr_scheduler_type", "constant", "--warmup_steps", "0"]
 SGD += ["--weight_decay", "0", "--max_grad_norm", "0", "--max_steps", "1", "--eval-documents", "0"]
@@ -33,22 +30,6 @@ SGD += ["--weight_decay", "0", "--max_grad_norm", "0", "--max_steps", "1", "--ev
 
 def _options(model: Path, corpus: Path, output: Path, *more: object) -> list[str]:
     return ["--from", str(model), "--data", str(corpus), "--output", str(output), *COMMON, *map(str, more)]
-
-
-def _start(*options: str, python: str = sys.executable, processes: int = 1) -> subprocess.Popen[str]:
-    command = [python, "-m"]
-    if processes > 1:
-        command += ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"]
-    # As many threads as here, since sums differ in their last bits with another number.
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "TOKENIZERS_PARALLELISM": "false"}
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([*command, MODULE, *options], env=environment, **output)
-
-
-def _end(process: subprocess.Popen[str]) -> str:
-    printed, _ = process.communicate()
-    assert process.returncode == 0, printed
-    return printed
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -59,15 +40,6 @@ def _history(folder: Path, key: str) -> list[dict[str, Any]]:
     return [entry for entry in json.loads((folder / "pretrain.json").read_text())["history"] if key in entry]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """These models are too small for a second thread to help."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tokens")
@@ -75,14 +47,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(
-    masked_lm_dir: Path, corpus_file: Path, cache: Path, warm_python: str, tmp_path_factory: pytest.TempPathFactory
+    masked_lm_dir: Path,
+    corpus_file: Path,
+    cache: Path,
+    run_command: RunCommand,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """The output folder of each method."""
     folders = {method: tmp_path_factory.mktemp("trained") / method for method in METHODS}
     for method, folder in folders.items():
         more = ["--method", method, "--cache", cache / method, "--max_steps", 12, "--learning_rate", 0.003, "--use_cpu"]
         more += ["--preset", "paper"] if method == "ot-only" else ["--bf16", "--report_to", "tensorboard"]
-        _end(_start(*_options(masked_lm_dir, corpus_file, folder, *more), python=warm_python))
+        finished = run_command("training.pretrain", *_options(masked_lm_dir, corpus_file, folder, *more))
+        assert finished.returncode == 0, finished.stderr
     return folders
 
 
@@ -130,7 +107,10 @@ def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
 
     main(options("joined", 8, 1))
     main(options("accumulated", 2, 4))
-    _end(_start(*options("processes", 4, 1), python=warm_python, processes=2))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [warm_python, *torchrun, "-m", "pyserini_dupmae.training.pretrain", *options("processes", 4, 1)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
     joined = _weights(tmp_path / "joined")
     for name in ("processes", "accumulated"):
         for key in ("loss", "loss_mlm", "loss_decoder", "loss_bow"):
@@ -180,7 +160,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_where_there_is_room(
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
         with pytest.raises(SystemExit) as ended:
-            run_command(lambda: main(cut))
+            run_here(lambda: main(cut))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert ended.value.code == USER_ERROR_STATUS
@@ -285,14 +265,15 @@ def test_a_folder_that_is_no_run_is_never_deleted(masked_lm_dir: Path, corpus_fi
 
 
 @pytest.mark.slow
-def test_a_mistake_on_the_command_line_exits_with_status_2(masked_lm_dir: Path, tmp_path: Path) -> None:
+def test_a_mistake_on_the_command_line_exits_with_status_2(
+    masked_lm_dir: Path, run_command: RunCommand, tmp_path: Path
+) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"text": "fine"}\nnot json\n')
-    process = _start(*_options(masked_lm_dir, bad, tmp_path / "out"))
-    printed, _ = process.communicate()
-    assert process.returncode == 2
-    assert printed.splitlines()[-1].startswith(f"error: {bad}:2: not JSON")
-    assert "Traceback" not in printed
+    failed = run_command("training.pretrain", *_options(masked_lm_dir, bad, tmp_path / "out"))
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1].startswith(f"error: {bad}:2: not JSON")
+    assert "Traceback" not in failed.stderr
 
 
 def test_a_head_that_the_checkpoint_lacks_begins_as_the_identity(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -173,9 +170,7 @@ def test_the_command_writes_what_the_function_does(
 ) -> None:
     options = ["--depth", 2, "--max-length", 8, "--batch-size", 5]
     words = ["score", "--teacher", str(teacher), *task.options(tmp_path / "command.tsv.gz", *options)]
-    command = [sys.executable, "-m", "pyserini_dupmae.training.teacher", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    finished = run_command("training.teacher", *words)
     assert finished.returncode == 0, finished.stderr
     _score(teacher, task, tmp_path / "function.tsv.gz", depth=2, max_length=8, batch_size=5)
     assert (tmp_path / "command.tsv.gz").read_bytes() == (tmp_path / "function.tsv.gz").read_bytes()

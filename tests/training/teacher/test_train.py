@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,7 +37,7 @@ def _command(model: Path, task: Task, output: Path, *more: object) -> list[str]:
     """The command that does what `_train` does."""
     words = ["--max-length", "40", "--use_cpu", "--logging_steps", "1", "--per_device_train_batch_size", "4"]
     options = ["train", "--from", str(model), *task.options(output, *words, *more)]
-    return [sys.executable, "-m", "pyserini_dupmae.training.teacher", *options]
+    return ["-m", "pyserini_dupmae.training.teacher", *options]
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -123,18 +121,18 @@ def test_each_kind_of_checkpoint_gives_its_encoder(tiny_model_dir: Path, tmp_pat
 
 
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    masked_lm_dir: Path, task: Task, tmp_path: Path
+    masked_lm_dir: Path, task: Task, warm_python: str, tmp_path: Path
 ) -> None:
     more = {"max_steps": 60, "save_steps": 5, "eval_steps": 25, "learning_rate": 0.001, "eval_queries": 5}
     words = [f"--{name.replace('eval_q', 'eval-q')}={value}" for name, value in more.items()]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "TOKENIZERS_PARALLELISM": "false"}
-    command = _command(masked_lm_dir, task, killed, *words)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    command = [warm_python, *_command(masked_lm_dir, task, killed, *words)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while process.poll() is None and not (killed / "checkpoint-15").exists():
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert not (killed / "teacher.json").exists()
     with pytest.raises(UserError, match="is not empty; add --resume"):
         _train(masked_lm_dir, task, killed, **more)
@@ -171,8 +169,8 @@ def test_mistakes_are_named(
 def test_an_unknown_option_of_the_command_exits_with_status_2(
     masked_lm_dir: Path, task: Task, warm_python: str, tmp_path: Path
 ) -> None:
-    _, *words = _command(masked_lm_dir, task, tmp_path / "out", "--no-such-option", 1)
-    finished = subprocess.run([warm_python, *words], capture_output=True, text=True, check=False)
+    command = [warm_python, *_command(masked_lm_dir, task, tmp_path / "out", "--no-such-option", 1)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 2
     assert "--no-such-option" in finished.stderr.splitlines()[-1]
     assert "Traceback" not in finished.stderr
