@@ -8,6 +8,7 @@ and what distributions leave out or patch is not read, so equal Python versions 
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sysconfig
 import tokenize
@@ -90,16 +91,25 @@ def _evenly(docids: list[str], limit: int | None, needed: int) -> set[str]:
 def read(stdlib: Path) -> Iterator[Docstring]:
     """Every docstring below the folder ``stdlib``, by file name and then by line."""
     seen: Counter[str] = Counter()
-    for path in sorted(stdlib.rglob("*.py"), key=lambda path: path.relative_to(stdlib).parts):
+    for path in sorted(_sources(stdlib), key=lambda path: path.relative_to(stdlib).parts):
         parts = path.relative_to(stdlib).with_suffix("").parts
-        if any(part in SKIPPED_FOLDERS or part.startswith("config-") for part in parts) or (
-            len(parts) == 1 and SKIPPED_FILES.fullmatch(parts[0])
-        ):
+        if _is_skipped(parts[-1]) or (len(parts) == 1 and SKIPPED_FILES.fullmatch(parts[0])):
             continue
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         for name, text in _docstrings(_parse(path), module):
             seen[name] += 1
             yield Docstring(name if seen[name] == 1 else f"{name}#{seen[name]}", text)
+
+
+def _sources(stdlib: Path) -> Iterator[Path]:
+    """Python files; what is installed beside the library, which may be far more, is not walked through."""
+    for folder, folders, names in os.walk(stdlib):
+        folders[:] = [name for name in folders if not _is_skipped(name)]
+        yield from (Path(folder, name) for name in names if name.endswith(".py"))
+
+
+def _is_skipped(name: str) -> bool:
+    return name in SKIPPED_FOLDERS or name.startswith("config-")
 
 
 def _parse(path: Path) -> ast.Module:
