@@ -206,7 +206,7 @@ def test_documents_and_their_texts(corpus, corpus_file, tiny_model_dir, tmp_path
 
 
 @pytest.mark.slow
-def test_commands(encoded, tiny_model_dir, topics_file, run_command, tmp_path):
+def test_commands(encoded, tiny_model_dir, topics_file, run_command, warm_python, tmp_path):
     uri = tmp_path / "milvus.db"
     finished = run_command("index", "--embeddings", encoded, "--to-milvus", "--uri", uri)
     assert finished.returncode == 0, finished.stderr
@@ -215,7 +215,7 @@ def test_commands(encoded, tiny_model_dir, topics_file, run_command, tmp_path):
     program = "import sys; sys.modules.update(dict.fromkeys(('pyserini', 'jnius'))); "
     program += "from pyserini_dupmae.search.__main__ import main; main()"
     command = ["-c", program, "--engine", "milvus", "--uri", uri, "--output", tmp_path / "milvus.txt", *words]
-    finished = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
+    finished = subprocess.run([warm_python, *map(str, command)], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "top 30 proved for 20 of 20 queries" in finished.stdout
     assert "engine milvus: candidates among 301 documents of dupmae in " in finished.stderr
