@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from pyserini_dupmae.plugin import patches
+from pyserini_dupmae.plugin import patches, server
 
 HOOKS: dict[str, patches.Hook] = {
     "pyserini.pyclass": patches.start_java,
@@ -17,6 +17,10 @@ HOOKS: dict[str, patches.Hook] = {
     "pyserini.search.faiss._searcher": patches.check_faiss_searcher,
     "pyserini.search.lucene._impact_searcher": patches.extend_impact_searcher,
     "pyserini.search.hybrid._searcher": patches.replace_hybrid_searcher,
+    "pyserini.server.utils": server.register_index_type,
+    "pyserini.server.backend": server.open_configured_indexes,
+    "pyserini.server.rest.routes.v1": server.answer_parts_to_rest,
+    "pyserini.server.mcp.extension": server.answer_parts_to_mcp,
 }
 """A module of Pyserini -> the context manager that it is executed in."""
 

@@ -35,7 +35,7 @@ def after(patch: Callable[[ModuleType], None]) -> Hook:
         yield
         try:
             patch(module)
-        except (AttributeError, ImportError) as error:
+        except (AttributeError, ImportError, ValueError) as error:
             logger.warning("%s stays as Pyserini has it, without DupMAE: %s", module.__name__, error)
 
     return hook
