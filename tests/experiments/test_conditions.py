@@ -26,7 +26,7 @@ collections:
   - name: tiny
     description: docstrings
     obtain: comes with Python
-    docstrings: {queries: 40, documents: 300}
+    docstrings: {queries: 20, documents: 150}
     topics: {test: {split: test}}
 conditions:
   - name: tiny${form.suffix}
@@ -223,7 +223,7 @@ def test_shards_and_batches_do_not_matter(tiny_done: tuple[Path, str]) -> None:
     results = {result.condition: result for result in read_results(folder / "results")}
     assert results.keys() == {"tiny", "tiny.sharded", "tiny.mean"}
     assert results["tiny"].cls_dim == 16
-    assert len(results["tiny"].per_query["nDCG@10"]) == 40
+    assert len(results["tiny"].per_query["nDCG@10"]) == 20
     assert results["tiny.mean"].mean_of == ("tiny", "tiny.sharded")
 
 

@@ -185,9 +185,10 @@ def test_a_scan_measures_the_same_without_faiss_and_lucene(command_line, tmp_pat
 
 
 @pytest.mark.slow
-def test_baselines_are_measured_on_the_texts(command_line, corpus_file, topics, qrels, tmp_path, capsys):
+def test_baselines_are_measured_on_the_texts(command_line, corpus, jsonl, topics, qrels, tmp_path, capsys):
+    texts_file = jsonl([{"id": docid, "contents": text[:100]} for docid, text in corpus], "texts/corpus.jsonl")
     words = ["--modes", "sparse", "--top-k", 9, "--quantization-bits", 8, "--query-terms", 0, "--metrics", "nDCG@10"]
-    words += ["--engine", "scan", "--collection", "docs", "--corpus", corpus_file]
+    words += ["--engine", "scan", "--collection", "docs", "--corpus", texts_file]
     main(command_line(tmp_path / "out", *words))
     found = {result.model or result.mode: result for result in read_results(tmp_path / "out")}
     assert [result.mode for result in found.values()] == ["other", "bm25", "sparse"]
