@@ -72,6 +72,12 @@ class LuceneRetriever:
             found = self._searcher.search(self._generator.buildQuery(FIELD, weights), self._collect(n))
         hits = json.loads(self._hits_writer.writeValueAsString(found))["scoreDocs"]
         rows = np.array([hit["doc"] for hit in hits], np.int64)
+        # Lucene 10, which comes with Pyserini 2, takes damaged postings for numbers of documents.
+        if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
+            raise UserError(
+                f"Lucene cannot read the index {self.folder}: it finds others than its {len(self)} documents; "
+                "build it again"
+            )
         return Candidates(rows, hits[-1]["score"] * self.scale * ROUNDING if len(hits) == n else 0.0)
 
     def document(self, docid: str | int) -> Any | None:
