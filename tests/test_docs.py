@@ -23,7 +23,7 @@ from tests.helpers import write_jsonl, write_lines
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(<!-- parse -->\n)?```(python|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-QUICK = {"README", "api"}
+QUICK = {"api"}
 DOCUMENTS = 12
 
 

@@ -52,6 +52,7 @@ def test_the_bytes_are_those_of_one(by_one, corpus_file, tiny_model_dir, tmp_pat
     assert (again.encoded, again.terms) == (0, done.terms)
 
 
+@pytest.mark.slow
 def test_more_processes_than_shards(forked, jsonl, tiny_model_dir, tmp_path):
     corpus = jsonl([{"id": str(i), "contents": text} for i, text in enumerate(("a file", "the turtle"))])
     for number, processes in enumerate((1, 3)):
@@ -70,6 +71,7 @@ def test_started_by_torchrun(by_one, corpus_file, tiny_model_dir, warm_python, t
     assert sorted(shards, key=lambda pair: pair[1]) == [(str(n % 2), f"{n:06d}") for n in range(10)]
 
 
+@pytest.mark.slow
 def test_one_that_dies_is_named_with_its_shard_and_the_same_command_goes_on(
     forked, by_one, encode, corpus_file, tiny_model_dir, tmp_path
 ):
@@ -109,6 +111,7 @@ def kill_the_last_process(shard: Path) -> None:
     os.kill(max(process.pid for process in multiprocessing.active_children()), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_worker_is_one_line(forked, jsonl, tiny_model_dir, tmp_path):
     """The corpus is changed behind the back of the processes, which check the shards that are there."""
     records = [{"id": str(i), "contents": f"a file {i}"} for i in range(8)]

@@ -112,6 +112,7 @@ def test_encode_command_takes_the_encoder_class(
     assert len(json.loads(lines[0])["vector"]) == 16
 
 
+@pytest.mark.slow
 def test_switched_off_the_encoder_class_is_unknown(
     tiny_model_dir: Path, some_documents: Path, python: Callable, tmp_path: Path
 ):

@@ -33,6 +33,7 @@ def finished(
     return python(*hybrid(encoded, tiny_model_dir, topics_file, output)), output
 
 
+@pytest.mark.slow
 def test_the_run_is_eq12(finished: tuple, read_run: Callable, scores: dict[str, dict[str, float]]):
     process, output = finished
     assert process.returncode == 0, process.stderr
@@ -48,12 +49,14 @@ def test_the_run_is_eq12(finished: tuple, read_run: Callable, scores: dict[str, 
         assert [expected[docid] for docid, _ in hits[:10]] == pytest.approx([expected[docid] for docid in best])
 
 
+@pytest.mark.slow
 def test_one_line_of_log_says_so(finished: tuple):
     lines = [line for line in finished[0].stderr.splitlines() if "pyserini_dupmae" in line]
     assert len(lines) == 1
     assert "Eq. 12 exactly, and all hits of each query are proved; engine scan: all 301 documents" in lines[0]
 
 
+@pytest.mark.slow
 def test_batches_and_threads_give_the_same_run(
     finished: tuple, encoded: Path, tiny_model_dir: Path, topics_file: Path, quick_python: Callable, read_run: Callable,
     tmp_path: Path,

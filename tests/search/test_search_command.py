@@ -27,6 +27,7 @@ def required(encoded, tiny_model_dir, topics_file) -> list[object]:
     return ["--index", encoded, "--encoder", tiny_model_dir, "--topics", topics_file]
 
 
+@pytest.mark.slow
 def test_the_run_is_that_of_brute_force(required, documents, topics, queries, tmp_path):
     output = tmp_path / "runs" / "run.txt"
     command = [sys.executable, "-m", "pyserini_dupmae.search", *required, "--output", output, "--hits", 50]

@@ -124,6 +124,7 @@ def test_two_processes_and_accumulation_give_the_gradients_of_the_joined_batch(
     assert all(name.endswith("key.bias") for name in still)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     masked_lm_dir: Path, corpus_file: Path, cache: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:

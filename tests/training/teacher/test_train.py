@@ -120,6 +120,7 @@ def test_each_kind_of_checkpoint_gives_its_encoder(tiny_model_dir: Path, tmp_pat
     assert torch.equal(again.model.classifier.weight, model.model.classifier.weight)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     masked_lm_dir: Path, task: Task, warm_python: str, tmp_path: Path
 ) -> None:
