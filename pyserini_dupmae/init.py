@@ -89,7 +89,8 @@ def parser() -> argparse.ArgumentParser:
         "--word-entries",
         type=int,
         metavar="N",
-        help="with --lexical bm25, entries for whole words that the tokenizer splits (default: 32768; 0: none)",
+        help="with --lexical bm25, entries for whole words that the tokenizer splits (default: 32768 with WordPiece, "
+        "else 0, which is none)",
     )
     made.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
     made.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")

@@ -22,6 +22,7 @@ from transformers import (
 
 import pyserini_dupmae.modeling  # noqa: F401  registers the model with AutoModel
 from pyserini_dupmae import init
+from pyserini_dupmae.modeling import DupMAEConfig
 from pyserini_dupmae.util.command import run_command
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "sea", "moon", "tide", "rises"]
@@ -228,3 +229,16 @@ def test_a_dupmae_model_gets_other_settings_and_half_the_size(checkpoint, run, t
     assert torch.allclose(changed.encode_texts(TEXTS).cls, first.encode_texts(TEXTS).cls, atol=0.05)
     refused = run(tmp_path / "model", "--cls-dim", "8", "--overwrite", status=2)
     assert "needs other parameters" in refused
+
+
+def test_words_have_entries_only_where_the_tokenizer_splits_them(
+    checkpoint: Callable[..., Path], run: Callable[..., str], tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(TEXTS))
+    source = checkpoint("bert")
+    run(source, "--lexical", "bm25", "--ot-texts", str(texts))
+    assert DupMAEConfig.from_pretrained(tmp_path / "model").word_entries == 0
+    BertTokenizer(vocab={word: i for i, word in enumerate([*WORDS[:-1], "##s"])}).save_pretrained(source)
+    run(source, "--lexical", "bm25", "--ot-texts", str(texts), "--overwrite")
+    assert DupMAEConfig.from_pretrained(tmp_path / "model").word_entries == 32_768

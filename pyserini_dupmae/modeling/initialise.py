@@ -28,6 +28,7 @@ from pyserini_dupmae.modeling.new_parts import (
     set_token_head,
 )
 from pyserini_dupmae.modeling.weights import load_config, load_pretrained, load_tokenizer, quiet_transformers
+from pyserini_dupmae.modeling.whole_words import is_inner_piece
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import atomic_path, require_replaceable
 from pyserini_dupmae.util.log import logger
@@ -104,7 +105,8 @@ def init(
             queries alone.
         lexical: ``"none"``, or ``"bm25"`` for a bag of words in which words of one stem share an entry and a text's own
             words count as in BM25.
-        word_entries: with that, entries for whole words that the tokenizer splits (default: 32,768; 0: none).
+        word_entries: with that, entries for whole words that the tokenizer splits (default: 32,768 with a WordPiece
+            tokenizer, else 0, which is none).
         sep_is_ordinary: whether [SEP] counts in mu.
         query_max_length, doc_max_length: tokens of a query and of a document, special tokens included.
         ot_scale, ot_threshold: logits l of W^O become ``ot_scale * (l - ot_threshold)``.
@@ -203,6 +205,8 @@ def initialise(
     if is_dupmae_folder(source):
         model = load_model(source).model
         had_own_words = model.own_words is not None
+        if not had_own_words:
+            settings = _with_word_entries(settings, model.tokenizer)
         model = _changed(model, source, cls_dim, settings)
         _set_dense_scale(model, dense_scale)
         if model.own_words is not None and not had_own_words:
@@ -210,7 +214,7 @@ def initialise(
         return model
     checkpoint, missing = _load_masked_lm(source)
     tokenizer = _load_tokenizer(source)
-    config = _configure(checkpoint, tokenizer, cls_dim, settings)
+    config = _configure(checkpoint, tokenizer, cls_dim, _with_word_entries(settings, tokenizer))
     model = DupMAEModel(config).eval()
     model.encoder.load_state_dict(checkpoint.base_model.state_dict())
     set_cls_projection(model.cls_projection, config, seed)
@@ -269,6 +273,13 @@ def _changed(model: DupMAEModel, source: str, cls_dim: int | None, settings: dic
         model.set_ot_norm()
     model.set_own_words()
     return model
+
+
+def _with_word_entries(settings: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """``settings`` with no entries for whole words where none is split as `WholeWords` knows it, by WordPiece."""
+    if settings.get("word_entries") is None and not any(map(is_inner_piece, tokenizer.get_vocab())):
+        return {**settings, "word_entries": 0}
+    return settings
 
 
 def _set_dense_scale(model: DupMAEModel, scale: float | None) -> None:

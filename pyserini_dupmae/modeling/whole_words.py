@@ -20,6 +20,11 @@ BEFORE = "babak"
 """Stands for what precedes a last piece: long enough that an ending is taken for one."""
 
 
+def is_inner_piece(token: str) -> bool:
+    """Whether a token of a WordPiece vocabulary continues a word."""
+    return token.startswith(CONTINUES) and len(token) > len(CONTINUES)
+
+
 class WholeWords(nn.Module):
     """Finds whole words in token ids.
 
@@ -74,7 +79,7 @@ class WholeWords(nn.Module):
         """Take from the vocabulary's ``terms`` which continue a word, and their stems by a PyStemmer ``stemmer``."""
         first: dict[str, int] = {}
         for place, term in enumerate(terms):
-            if not term.startswith(CONTINUES) or len(term) == len(CONTINUES):
+            if not is_inner_piece(term):
                 continue
             self.continues[place] = True
             stem = stemmer.stemWord(BEFORE + term.removeprefix(CONTINUES))
