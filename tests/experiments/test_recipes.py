@@ -214,4 +214,9 @@ def _help(module: str, subcommand: list[str], capsys: pytest.CaptureFixture[str]
     capsys.readouterr()
     with pytest.raises(SystemExit):
         import_module(name).main([*subcommand, "--help"])
-    return capsys.readouterr().out.replace(",", " ").replace("[", " ").replace("]", " ")
+    printed = capsys.readouterr().out
+    if "--help-trainer" in printed:
+        with pytest.raises(SystemExit):
+            import_module(name).main([*subcommand, "--help-trainer"])
+        printed += capsys.readouterr().out
+    return printed.replace(",", " ").replace("[", " ").replace("]", " ")
