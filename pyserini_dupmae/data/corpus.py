@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from pyserini_dupmae.data.readers import BadDocumentError, FieldParser, FileRecords, IrDatasetRecords, Records
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.progress import Progress
 
 SHOWN_ERRORS = 10
 
@@ -109,13 +109,15 @@ class Corpus:
             UserError: a bad document (unless skipped), a duplicate docid, or no document at all.
         """
         hashes, skipped = array("Q"), 0
-        for item in tqdm(self._parsed(), desc="checking", unit=" documents", mininterval=1, leave=False):
-            if isinstance(item, Document):
-                hashes.append(hash64(item.docid))
-                continue
-            skipped += 1
-            if skipped <= SHOWN_ERRORS:
-                logger.info("skipped %s", item)
+        with Progress("checking", None, "documents") as progress:
+            for item in self._parsed():
+                progress.update()
+                if isinstance(item, Document):
+                    hashes.append(hash64(item.docid))
+                    continue
+                skipped += 1
+                if skipped <= SHOWN_ERRORS:
+                    logger.info("skipped %s", item)
         if skipped:
             logger.info("%d document(s) skipped", skipped)
         if not hashes:

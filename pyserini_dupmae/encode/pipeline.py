@@ -49,8 +49,11 @@ class Watch(Protocol):
     def begin(self, shard: Path) -> None:
         """The encoding of ``shard`` begins."""
 
-    def advance(self, documents: int) -> None:
-        """So many documents more are encoded."""
+    def advance(self, work: float) -> None:
+        """So much more is done; a shard's work adds up to the number of its documents, which share it by their tokens.
+
+        Documents come longest first: counted one by one they would tell nothing about how long the rest takes.
+        """
 
     def skip(self, documents: int) -> None:
         """So many were there already."""

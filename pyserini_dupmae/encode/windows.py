@@ -91,12 +91,12 @@ class Representations:
 
 @torch.inference_mode()
 def encode_window(
-    model: DupMAEModel, window: Window, top_k: int, batch_size: int, advance: Callable[[int], object]
+    model: DupMAEModel, window: Window, top_k: int, batch_size: int, advance: Callable[[float], object]
 ) -> Representations:
     """Represent a window's documents; the same window and settings give the same bytes.
 
     Args:
-        advance: is told how many documents each batch had.
+        advance: is told each batch's share of the tokens that the model reads, padding included, times n.
 
     Raises:
         UserError: the model gave NaN or infinity; names the docid.
@@ -106,7 +106,9 @@ def encode_window(
     cls = torch.empty(n, model.config.cls_dim, device=device)
     token_ids = torch.empty(n, top_k, dtype=torch.int32, device=device)
     weights = torch.empty(n, top_k, device=device)
-    for rows in window.batches(batch_size):
+    batches = list(window.batches(batch_size))
+    tokens = [len(rows) * len(window.tokens[rows[0]]) for rows in batches]  # the first row is the longest
+    for rows, share in zip(batches, tokens, strict=True):
         input_ids, attention_mask = (torch.from_numpy(part).to(device) for part in window.padded(rows, pad))
         batch_cls, mu = model.represent(input_ids, attention_mask)
         batch_ids, batch_weights = sparsify(mu.clamp_min(0), top_k)
@@ -114,7 +116,7 @@ def encode_window(
         cls[where] = batch_cls.float()
         token_ids[where] = batch_ids.masked_fill_(batch_weights == 0, 0).int()
         weights[where] = batch_weights.float()
-        advance(len(rows))
+        advance(n * share / sum(tokens))
     finite = cls.isfinite().all(dim=1) & weights.isfinite().all(dim=1)
     if not finite.all():
         document = window.documents[int(finite.int().argmin())]

@@ -21,7 +21,6 @@ from typing import Protocol
 
 import torch
 import torch.distributed as dist
-from tqdm import tqdm
 
 from pyserini_dupmae.data.corpus import Corpus
 from pyserini_dupmae.encode.output import EncodingSettings
@@ -29,6 +28,7 @@ from pyserini_dupmae.encode.pipeline import Watch, WrittenShard, encode_shards
 from pyserini_dupmae.modeling.loading import load_model
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.progress import Progress
 
 GO_ON = "run the same command again; it goes on with what is there"
 PATIENCE = timedelta(days=30)
@@ -85,27 +85,17 @@ class Crew(Protocol):
         ...
 
 
-class Shown:
-    """A bar of documents on standard error, as a context manager."""
+class Shown(Progress):
+    """`Progress` of an encoding, which need not hear which shard is begun."""
 
     def __init__(self, documents: int):
-        self._bar = tqdm(total=documents, desc="encoding", unit=" documents", mininterval=1)
-
-    def __enter__(self) -> Shown:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        super().__init__("encoding", documents, "documents")
 
     def begin(self, shard: Path) -> None:
         pass
 
-    def advance(self, documents: int) -> None:
-        self._bar.update(documents)
-
-    def skip(self, documents: int) -> None:
-        self._bar.initial += documents  # not counted in the documents/s
-        self._bar.update(documents)
+    def advance(self, work: float) -> None:
+        self.update(work)
 
 
 class Processes:
@@ -187,8 +177,8 @@ class _Reports:
     def begin(self, shard: Path) -> None:
         self.sender.send(("begin", shard))
 
-    def advance(self, documents: int) -> None:
-        self.sender.send(("advance", documents))
+    def advance(self, work: float) -> None:
+        self.sender.send(("advance", work))
 
     def skip(self, documents: int) -> None:
         self.sender.send(("skip", documents))
@@ -242,7 +232,7 @@ class _Logs:
     def begin(self, shard: Path) -> None:
         logger.info("process %d encodes %s", dist.get_rank(), shard)
 
-    def advance(self, documents: int) -> None:
+    def advance(self, work: float) -> None:
         pass
 
     def skip(self, documents: int) -> None:

@@ -20,6 +20,7 @@ from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_path
 from pyserini_dupmae.util.lazy import require
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.progress import is_watched
 
 BM25_K1, BM25_B = 0.9, 0.4  # Anserini's defaults, fitted to no collection
 MINILM = "all-MiniLM-L6-v2"
@@ -105,8 +106,7 @@ def measure_minilm(
     logger.info("embedding %d documents with %s", len(documents), MINILM)
     model = require(MINILM_PACKAGE, f"comparing with {MINILM}", '"pyserini_dupmae[demo]"').load_model()
     docids = np.array(list(documents))
-    watched = sys.stderr.isatty()
-    vectors = model.encode(list(documents.values()), normalize_embeddings=True, show_progress_bar=watched)
+    vectors = model.encode(list(documents.values()), normalize_embeddings=True, show_progress_bar=is_watched())
 
     def search(queries: Sequence[str], k: int) -> Iterable[list[Hit]]:
         cosines = model.encode(list(queries), normalize_embeddings=True) @ vectors.T  # (queries, documents)

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tqdm import tqdm
-
 from pyserini_dupmae.data.qrels import Qrels
 from pyserini_dupmae.data.query_records import SHOWN_HITS, FoundDocument, QueryRecord
 from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.evaluation.measures import DEFAULT_METRICS, Values, mean, measure
 from pyserini_dupmae.util.machine import cores
+from pyserini_dupmae.util.progress import Progress
 
 if TYPE_CHECKING:
     from pyserini_dupmae.modeling.query_encoder import EncodedQuery
@@ -112,7 +111,7 @@ def measure_search(
     scores: dict[str, dict[str, float]] = {}
     shown: dict[str, list[FoundDocument]] = {}
     seconds = []
-    with _bar(len(pairs), f"searching, {name}") as progress:
+    with Progress(f"searching, {name}", len(pairs), "queries") as progress:
         for start in range(0, len(pairs), batch_size):
             batch = pairs[start : start + batch_size]
             before = time.perf_counter()
@@ -179,7 +178,7 @@ def measure_searcher(
     pairs = list(topics)
     searches = {mode: search_with(searcher.engines, mode, threads) for mode in modes}
     encoded: list[tuple[str, EncodedQuery]] = []
-    with _bar(len(pairs), "encoding queries") as progress:
+    with Progress("encoding queries", len(pairs), "queries") as progress:
         for start in range(0, len(pairs), ENCODED_TOGETHER):
             part = pairs[start : start + ENCODED_TOGETHER]
             found = searcher.encode([query for _, query in part])
@@ -203,8 +202,3 @@ def measure_searcher(
 def _judged(hit: Hit, judgements: Mapping[str, int]) -> FoundDocument:
     found = hit if isinstance(hit, FoundDocument) else FoundDocument(hit.docid, hit.score)
     return replace(found, relevance=max(0, judgements.get(hit.docid, 0)))
-
-
-def _bar(queries: int, does: str) -> tqdm:
-    """A progress bar where somebody watches."""
-    return tqdm(total=queries, unit="query", desc=does, leave=False, disable=None)

@@ -25,7 +25,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from pyserini_dupmae.index.info import DENSE_INDEXES
 from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION, Milvus, answer_seconds
@@ -33,6 +32,7 @@ from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.progress import Progress
 
 PROPERTY = "pyserini_dupmae"
 FORMAT = 1
@@ -300,13 +300,13 @@ class _Loader:
                     raise UserError(f"{document.docid!r} in {self.place} is not as it was sent; {mend}")
 
     def _batches(self, start: int, label: str) -> Iterator[tuple[range, list[Loaded]]]:
-        """The rows from ``start`` on, with their documents; shows a bar."""
+        """The rows from ``start`` on, with their documents; tells how far that is."""
         total = self.info.documents
-        with tqdm(total=total, initial=start, desc=label, unit="doc", unit_scale=True) as bar:
+        with Progress(label, total, "documents", done=start) as progress:
             for first in range(start, total, BATCH):
                 rows = range(first, min(first + BATCH, total))
                 yield rows, _of_store(self.store, rows, self.info.top_k)
-                bar.update(len(rows))
+                progress.update(len(rows))
 
 
 def _of_store(store: ForwardStore, rows: Sequence[int], top_k: int) -> list[Loaded]:

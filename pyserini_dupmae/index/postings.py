@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
-from tqdm import tqdm
 
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.store.checks import unlikely
 from pyserini_dupmae.util.errors import UserError
+from pyserini_dupmae.util.progress import Progress
 
 BLOCK = 1 << 16
 """Documents of a block: their numbers fit 16 bits, and a score for each of them fits a core's cache."""
@@ -176,7 +176,7 @@ def write_postings(folder: Path, store: ForwardStore, top_k: int) -> DenseBounds
     found = []
     streams = {name: open(folder / _NAMES[name], "wb") for name in _FILES}  # noqa: SIM115 - closed below, all of them
     try:
-        with tqdm(total=len(store), desc="postings", unit="doc", unit_scale=True) as progress:
+        with Progress("postings", len(store), "documents") as progress:
             for block, bounds in make_blocks(store, top_k):
                 found.append(bounds)
                 for name, stream in streams.items():

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pyserini_dupmae.data.query_records import SHOWN_HITS, QueryRecord, write_queries
 from pyserini_dupmae.data.runs import FORMS, run_lines
@@ -22,6 +21,7 @@ from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.search.shards import QueriesDigest, ShardRecord
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.files import atomic_open, require_file
+from pyserini_dupmae.util.progress import Progress
 
 TAG = "dupmae"
 ENCODED_TOGETHER = 1024
@@ -179,7 +179,7 @@ def search(
         uri=uri,
         collection=collection,
     ) as searcher:
-        with atomic_open(path) as run, tqdm(total=len(pairs), unit="query", desc="searching") as progress:
+        with atomic_open(path) as run, Progress("searching", len(pairs), "queries") as progress:
             for batch, queries, encoding in _encoded(searcher, pairs, batch_size):
                 before = time.perf_counter()
                 rankings = searcher.rank(queries, hits + remove_query, threads)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from pyserini_dupmae.data.corpus import shard_range
 from pyserini_dupmae.modeling.identity import ModelIdentity
@@ -25,6 +24,7 @@ from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.fields import require_types
 from pyserini_dupmae.util.files import write_json
 from pyserini_dupmae.util.json_text import read_json
+from pyserini_dupmae.util.progress import Progress
 
 STORE_JSON = "store.json"
 FORMAT = 1
@@ -180,11 +180,11 @@ class ForwardStore:
         return int(self._starts[-1])
 
     def shards_shown(self, label: str) -> Iterator[Shard]:
-        """The shards in order, with a bar of documents/s and the time left, called ``label``, on standard error."""
-        with tqdm(total=len(self), desc=label, unit="doc", unit_scale=True) as bar:
+        """The shards in order, and how far that is, called ``label``."""
+        with Progress(label, len(self), "documents") as progress:
             for shard in self.shards:
                 yield shard
-                bar.update(len(shard))
+                progress.update(len(shard))
 
     @cached_property
     def terms(self) -> list[str]:

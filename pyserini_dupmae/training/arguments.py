@@ -16,6 +16,7 @@ from transformers import HfArgumentParser, TrainingArguments
 from pyserini_dupmae.training.command import RunDefaults
 from pyserini_dupmae.util.command import LARGEST_SEED
 from pyserini_dupmae.util.errors import UserError, first_line
+from pyserini_dupmae.util.progress import is_watched
 
 OF_TRAINER: tuple[str, ...] = ("seed", "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps")
 OF_TRAINER += ("world_size", "num_train_epochs", "max_steps", "warmup_steps", "weight_decay")
@@ -42,6 +43,9 @@ class RunArguments(RunDefaults, TrainingArguments):
 
     remove_unused_columns: bool = field(default=False, metadata={"help": "has no meaning here"})
     ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "all parameters are used"})
+    disable_tqdm: bool | None = field(
+        default_factory=lambda: not is_watched(), metadata={"help": "lines in place of a bar"}
+    )
     dataloader_pin_memory: bool = field(default=torch.cuda.is_available(), metadata={"help": "faster copies to a GPU"})
 
 

@@ -10,16 +10,15 @@ import gzip
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open, atomic_path, remove, require_file
 from pyserini_dupmae.util.lock import alone_with
 from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.progress import Progress
 from pyserini_dupmae.util.resume import begin, begun_with, difference
 
 DESCRIPTION = "parts.json"
@@ -75,12 +74,13 @@ class ResumableFile:
     def fill(self, queries: int, entries: Callable[[range], Iterable[str]], number: int = 0, count: int = 1) -> None:
         """Write the parts that are missing; of ``count`` processes that do so at once, ``number`` takes its share."""
         own = [part for part in self._waiting(queries) if part.start // self.size % count == number]
-        with tqdm(total=sum(map(len, own)), unit="query", desc=self.path.name, disable=number > 0) as progress:
+        with Progress(self.path.name, sum(map(len, own)), "queries") if number == 0 else nullcontext() as progress:
             for part in own:
                 with atomic_open(self._file(part)) as stream:
                     for entry in entries(part):
                         stream.write(entry)
-                        progress.update()
+                        if progress is not None:
+                            progress.update()
 
     def join(self, queries: int) -> None:
         """Make the file of its parts, and delete these."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_dupmae.util.errors import UserError, fail, is_disk_full
+from pyserini_dupmae.util.log import logger
 
 DTYPES = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "scan", "lists")
@@ -55,6 +57,20 @@ class CommandParser(argparse.ArgumentParser):
         if command is not None:
             options["prog"] = f"python -m pyserini_dupmae.{command}"
         super().__init__(formatter_class=_Help, **options)
+        loudness = self.add_mutually_exclusive_group()
+        loudness.add_argument("--quiet", action=_Level, level=logging.WARNING, help="show warnings alone, no progress")
+        loudness.add_argument("--verbose", action=_Level, level=logging.DEBUG, help="show more, and when it happened")
+
+
+class _Level(argparse.Action):
+    """Sets at once which messages are shown, and leaves nothing in the parsed options."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, level: int, help: str):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
+        self.level = level
+
+    def __call__(self, *_: Any) -> None:
+        logger.setLevel(self.level)
 
 
 def make_parser(command: str, description: str | None) -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import datetime
 
 logger = logging.getLogger("pyserini_dupmae")
 
@@ -11,15 +12,21 @@ logger = logging.getLogger("pyserini_dupmae")
 class _StandardError(logging.Handler):
     """Writes to what ``sys.stderr`` is at the time of the message."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        text = f"{record.name}: {super().format(record)}"
+        return f"{datetime.now():%H:%M:%S} {text}" if logger.isEnabledFor(logging.DEBUG) else text
+
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr)
 
 
 def show() -> None:
-    """Print the package's messages from level INFO on, one line each, on standard error. Commands call it once."""
+    """Print the package's messages from level INFO on, one line each, on standard error.
+
+    Commands call it before they parse their options, of which ``--quiet`` and ``--verbose`` set another level; from
+    DEBUG on a line begins with the time.
+    """
     if not logger.handlers:
-        handler = _StandardError()
-        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-        logger.addHandler(handler)
+        logger.addHandler(_StandardError())
         logger.propagate = False
     logger.setLevel(logging.INFO)

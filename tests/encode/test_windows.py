@@ -67,8 +67,11 @@ def test_representations(request, corpus, head, activation, top_k, max_length, b
     model.config.activation = activation
     texts = [text for _, text in corpus[::6]] + [""]
     advanced = []
-    found = encode_window(model, window_of(model, texts, max_length), top_k, batch_size, advanced.append)
-    assert sum(advanced) == len(texts)
+    window = window_of(model, texts, max_length)
+    found = encode_window(model, window, top_k, batch_size, advanced.append)
+    lengths = sorted((len(ids) for ids in window.tokens), reverse=True)
+    tokens = [len(part) * max(part) for i in range(0, len(texts), batch_size) if (part := lengths[i : i + batch_size])]
+    assert advanced == pytest.approx([len(texts) * share / sum(tokens) for share in tokens])
     assert found.weights.shape == found.token_ids.shape == (len(texts), top_k)
     for row, text in enumerate(texts):
         cls, mu = brute_force(model, text, max_length)

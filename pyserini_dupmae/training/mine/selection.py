@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from tqdm import tqdm
 
 from pyserini_dupmae.training.data import DocumentFiles, TrainingSet
+from pyserini_dupmae.util.progress import Progress
 
 TEXTS_AT_A_TIME = 10_000
 
@@ -72,7 +72,7 @@ def text_hashes(documents: DocumentFiles) -> np.ndarray:
     64 bits make an accidental duplicate among the 8.8 million passages of MS MARCO improbable (2e-6).
     """
     hashes = np.empty(len(documents), np.uint64)
-    with tqdm(total=len(documents), unit="document", desc="looking for duplicates") as progress:
+    with Progress("looking for duplicates", len(documents), "documents") as progress:
         for start in range(0, len(documents), TEXTS_AT_A_TIME):
             rows = range(start, min(start + TEXTS_AT_A_TIME, len(documents)))
             digests = b"".join(_digest(text) for text in documents.texts(rows))

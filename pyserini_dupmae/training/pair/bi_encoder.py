@@ -10,6 +10,7 @@ import torch
 from pyserini_dupmae.modeling.weights import reading, require_finite
 from pyserini_dupmae.training.pair.prepare import Embed, Offsets
 from pyserini_dupmae.util.lazy import require
+from pyserini_dupmae.util.progress import is_watched
 
 
 def bi_encoder(name: str, bf16: bool = True) -> tuple[Embed, Offsets]:
@@ -21,7 +22,9 @@ def bi_encoder(name: str, bf16: bool = True) -> tuple[Embed, Offsets]:
 
     def embed(texts: list[str]) -> np.ndarray:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            found = model.encode(texts, normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=True)
+            found = model.encode(
+                texts, normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=is_watched()
+            )
         return found.float().cpu().numpy()
 
     def offsets(texts: list[str]) -> list[list[tuple[int, int]]]:

@@ -12,7 +12,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from pyserini_dupmae.data.corpus import hash64
 from pyserini_dupmae.modeling.loading import default_device, resolve_dtype
@@ -21,6 +20,7 @@ from pyserini_dupmae.training.resumable_file import ResumableFile
 from pyserini_dupmae.training.teacher.loading import load_bi_encoder, load_cross_encoder, weights_digest
 from pyserini_dupmae.util.errors import UserError, require_positive
 from pyserini_dupmae.util.processes import in_processes
+from pyserini_dupmae.util.progress import Progress
 
 QUERIES_A_PART = 200
 COSINE_SCALE = 20.0
@@ -276,9 +276,12 @@ class BiEncoder:
         rows = np.unique(np.concatenate(documents))
         blocks = np.split(rows, range(TEXTS_AT_A_TIME, len(rows), TEXTS_AT_A_TIME))
         queries = self._embed(data.queries)  # (queries, d)
-        embeddings = np.concatenate(
-            [self._embed(data.documents.texts(block)) for block in tqdm(blocks, desc="embedding")]
-        )  # (rows, d)
+        found = []
+        with Progress("embedding", len(rows), "texts") as progress:
+            for block in blocks:
+                found.append(self._embed(data.documents.texts(block)))
+                progress.update(len(block))
+        embeddings = np.concatenate(found)  # (rows, d)
 
         def scores_of(part: range) -> np.ndarray:
             of_part = documents[part.start : part.stop]
