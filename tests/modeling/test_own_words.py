@@ -78,7 +78,6 @@ def test_every_way_gives_the_same_weights(tiny_model_dir, tmp_path, activation, 
     expected = torch.tensor([by_hand(model, head, text, query) for head, text in zip(heads, TEXTS, strict=True)])
     assert not expected[2].any()
     assert (expected[4, len(heads[0]) :] > 0).sum() == 2
-    assert (expected[1] > 0).sum() < (torch.tensor(heads[1]) > 0).sum() + 1
     batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
     texts = {name: batch[name] for name in ("input_ids", "attention_mask")}
     alone = [model.encode_texts([text], full_bow=True, query=query).bow for text in TEXTS]
