@@ -17,8 +17,9 @@ clock = time.monotonic
 
 
 def is_watched() -> bool:
-    """Whether a bar may be drawn: standard error is a terminal, and nobody asked for quiet."""
-    return sys.stderr.isatty() and (logger.level or logging.INFO) <= logging.INFO
+    """Whether a bar may be drawn: standard error is a terminal or a notebook's, and nobody asked for quiet."""
+    shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return shown and (logger.level or logging.INFO) <= logging.INFO
 
 
 class Progress:

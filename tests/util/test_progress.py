@@ -74,6 +74,9 @@ class Terminal:
 
 def test_a_bar_is_for_a_terminal(seconds, capsys, monkeypatch):
     assert not is_watched()
+    with monkeypatch.context() as notebook:
+        notebook.setitem(sys.modules, "ipykernel", sys)
+        assert is_watched()
     monkeypatch.setattr(sys, "stderr", Terminal(sys.stderr))
     assert is_watched()
     work(seconds, 100, 1.0)
