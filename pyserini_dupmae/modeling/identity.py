@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class ModelIdentity:
     """The facts that must agree between the model that encoded documents and the one that encodes queries.
 
-    ``name`` is where the model was loaded from, for messages; it is not compared.
+    ``name`` is where the model was loaded from, for messages; it is not compared. ``vocab_size`` counts the entries of
+    mu, those of whole words among them.
     """
 
     name: str

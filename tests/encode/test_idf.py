@@ -11,6 +11,7 @@ import pytest
 from pyserini_dupmae.encode import idf
 from pyserini_dupmae.modeling.initialise import init
 from pyserini_dupmae.modeling.loading import load_model
+from pyserini_dupmae.search.explanation import explain
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.store import ForwardStore
 from pyserini_dupmae.util.errors import UserError
@@ -122,3 +123,12 @@ def test_a_search_ranks_by_these_weights(encode, corpus_file, lexical_dir, tmp_p
         assert hit.score == pytest.approx(scores[hit.docid], rel=1e-5)
     best = max(scores.values())
     assert searcher.search(text, k=1)[0].score == pytest.approx(best, rel=1e-5)
+
+
+def test_an_explanation_names_a_word_that_the_tokenizer_splits(encode, jsonl, lexical_dir, tmp_path):
+    documents = jsonl([{"id": "a", "contents": "the zyx of a list"}, {"id": "b", "contents": "copy the files"}])
+    assert encode(documents, "--store-only", model=lexical_dir).status == 0
+    with DupMAESearcher(tmp_path / "out", lexical_dir, engine="scan") as searcher:
+        tokens = [share.token for share in explain(searcher, query="zyx list", docid="a").tokens]
+    assert "zyx" in tokens
+    assert not any(token.startswith("[word") for token in tokens)
