@@ -66,7 +66,7 @@ def pyserini(corpus: Path, output: Path, weights: Path, encoder_class: str) -> l
 
 
 def ours(corpus: Path, output: Path, weights: Path, dtype: str) -> list[str]:
-    words = ["pyserini_dupmae.encode", "input", "--corpus", str(corpus), "output", "--embeddings", str(output)]
+    words = ["pyserini_dupmae.encode", "input", "--corpus", str(corpus), "output", "--index", str(output)]
     return [
         *words,
         "--store-only",

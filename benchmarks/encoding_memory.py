@@ -83,7 +83,7 @@ def main() -> None:
             corpus = folder / f"{documents}.jsonl"
             make_corpus(corpus, words, documents)
             command = ["pyserini_dupmae.encode", "input", "--corpus", str(corpus)]
-            command += ["output", "--embeddings", str(folder / str(documents)), "--store-only"]
+            command += ["output", "--index", str(folder / str(documents)), "--store-only"]
             command += ["encoder", "--encoder", str(folder / "model"), "--batch-size", "256", "--device", "cpu"]
             peaks.append(peak_memory(command))
     print("| documents | peak memory | times |\n|---|---|---|")

@@ -1,6 +1,6 @@
 """Stores of any size, made from the encoding of a small real collection.
 
-    python benchmarks/generated.py --embeddings OUT --output DIR --documents 500000
+    python benchmarks/generated.py --index OUT --output DIR --documents 500000
 
 A document of ``DIR/store`` is mixed from three random ones of OUT: its [CLS] is their weighted mean at the length of
 the first, its bag of words the largest entries of their weighted sum, all of it with a little noise. So lengths, the
@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     result = make_parser("benchmarks.generated", __doc__)
     result.prog = "python benchmarks/generated.py"
     add = result.add_argument
-    add("--embeddings", type=Path, required=True, metavar="OUT", help="an encoded collection to take documents from")
+    add("--index", type=Path, required=True, metavar="OUT", help="an encoded collection to take documents from")
     add("--output", type=Path, required=True, metavar="DIR", help="gets the folder store")
     add("--documents", type=positive_int, default=500_000, metavar="N", help="how many to make")
     add("--terms", type=positive_int, default=150, metavar="K", help="positive weights of a document, at most")
@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = parser().parse_args()
-    source = ForwardStore(options.embeddings / "store")
+    source = ForwardStore(options.index / "store")
     generate(source, options.output / "store", documents=options.documents, terms=options.terms, seed=options.seed)
 
 

@@ -1,6 +1,6 @@
 """How search grows with the collection: time, memory and size of each way to search, on generated stores.
 
-    python benchmarks/growth.py --embeddings OUT --encoder MODEL --topics TOPICS --output DIR [--documents 100000]
+    python benchmarks/growth.py --index OUT --encoder MODEL --topics TOPICS --output DIR [--documents 100000]
 
 OUT is an encoded collection, from which ``generated.py`` mixes larger ones. Every cell of the table, a system on a
 size, is a process of its own, so that its memory is its own, and one file in ``DIR/cells``: the command, given again,
@@ -110,7 +110,7 @@ def run_cells(options: argparse.Namespace) -> None:
     for documents in options.documents:
         folder = options.output / str(documents)
         if not (folder / "store" / "store.json").exists():
-            generate(ForwardStore(options.embeddings / "store"), folder / "store", documents=documents)
+            generate(ForwardStore(options.index / "store"), folder / "store", documents=documents)
         for name in options.systems:
             kept = cells / f"{documents}.{name}.json"
             if kept.exists() and name not in options.again:
@@ -201,7 +201,7 @@ def parser() -> argparse.ArgumentParser:
     result = make_parser("benchmarks.growth", __doc__)
     result.prog = "python benchmarks/growth.py"
     add = result.add_argument
-    add("--embeddings", type=Path, metavar="OUT", help="an encoded collection to mix documents from")
+    add("--index", type=Path, metavar="OUT", help="an encoded collection to mix documents from")
     add("--encoder", help="the model that encoded it")
     add("--topics", help="queries")
     add("--output", type=Path, required=True, metavar="DIR", help="folder to work in")
@@ -223,8 +223,8 @@ def main() -> None:
     if options.build or options.cell:
         return measure(options)
     if not (options.output / QUERIES).exists():
-        if not (options.embeddings and options.encoder and options.topics):
-            raise UserError("give --embeddings, --encoder and --topics, from which the collections are made")
+        if not (options.index and options.encoder and options.topics):
+            raise UserError("give --index, --encoder and --topics, from which the collections are made")
         encode_queries(options.encoder, options.topics, options.queries, options.output / QUERIES)
     run_cells(options)
     cells = rows(options.output)

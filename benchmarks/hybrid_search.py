@@ -5,7 +5,7 @@ collection of this size is scored whole, from memory, so that both come to the s
 show the threshold algorithm over FAISS and Lucene, as it runs in a large collection. Rounds of all alternate, after one
 to warm up, and the median round counts.
 
-Without ``--embeddings`` the collection is made of Python's documentation: 18,000 overlapping passages of neighbouring
+Without ``--index`` the collection is made of Python's documentation: 18,000 overlapping passages of neighbouring
 docstrings. A passage's bag is its 384 heaviest words by log(1 + tf) * idf, its [CLS] a random projection of that bag;
 a query is a docstring's first line, expanded to 300 words with those of its passage, as a trained model expands it.
 """
@@ -178,7 +178,7 @@ def compare(engines: Engines, pyserini: object, queries: list[EncodedQuery], arg
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--embeddings", type=Path, help="an encoded collection; needs --encoder and --topics")
+    parser.add_argument("--index", type=Path, help="an encoded collection; needs --encoder and --topics")
     parser.add_argument("--encoder", help="the model that encoded it")
     parser.add_argument("--topics", help="its queries")
     parser.add_argument("--queries", type=positive_int, default=100, help="how many queries (default: 100)")
@@ -186,13 +186,13 @@ def main() -> None:
     parser.add_argument("--certify", type=positive_int, default=100, help="how many of them proved (default: 100)")
     parser.add_argument("--repeat", type=positive_int, default=5, help="rounds that count (default: 5)")
     args = parser.parse_args()
-    if args.embeddings and not (args.encoder and args.topics):
-        parser.error("--embeddings needs --encoder and --topics")
+    if args.index and not (args.encoder and args.topics):
+        parser.error("--index needs --encoder and --topics")
     jvm.prepare()
     with tempfile.TemporaryDirectory() as temporary:
-        if args.embeddings:
+        if args.index:
             texts = [text for _, text in read_topics(args.topics)][: args.queries]
-            folder, queries = args.embeddings, QueryModel.load(args.encoder).encode(texts)
+            folder, queries = args.index, QueryModel.load(args.encoder).encode(texts)
         else:
             folder, queries = made(Path(temporary), args.queries)
         engines = open_engines(folder / "faiss", folder / "lucene")

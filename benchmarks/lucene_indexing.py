@@ -4,7 +4,7 @@ Both index the same documents with the same 8-bit weights, one after the other, 
 store, Anserini with two threads from the jsonl of that store in several files. The time between a command's own first
 and last message about indexing is stated too, and both indexes must hold the same number of postings and weights.
 
-Without ``--embeddings`` the store is made of Python's own documentation: each document is a run of neighbouring
+Without ``--index`` the store is made of Python's own documentation: each document is a run of neighbouring
 docstrings with 384 different words, weighted by log(1 + tf) * idf.
 """
 
@@ -78,7 +78,7 @@ def run(command: list[str]) -> tuple[float, float, str]:
 
 
 def ours(embeddings: Path, output: Path) -> tuple[float, float, float]:
-    command = ["pyserini_dupmae.index", "--embeddings", str(embeddings), "--output", str(output)]
+    command = ["pyserini_dupmae.index", "--index", str(embeddings), "--output", str(output)]
     seconds, processor, log = run([*command, "--to-lucene", "--overwrite"])
     return seconds, processor, float(re.search(r"documents in ([\d.]+) s", log).group(1))
 
@@ -113,7 +113,7 @@ def totals(index: Path) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--embeddings", type=Path, help="a folder with a store, instead of one made of docstrings")
+    parser.add_argument("--index", type=Path, help="a folder with a store, instead of one made of docstrings")
     parser.add_argument("--documents", type=int, default=16384, help="how many to make (default: 16384)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each, of which the median is printed")
     args = parser.parse_args()
@@ -121,8 +121,8 @@ def main() -> None:
     os.environ["JAVA_HOME"] = str(find_java().home)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        embeddings = args.embeddings or folder
-        if args.embeddings is None:
+        embeddings = args.index or folder
+        if args.index is None:
             make_store(folder / "store", args.documents)
         index(embeddings, to="jsonl", output=folder)
         times = {"ours": [], "Pyserini": []}

@@ -1,6 +1,6 @@
 """How often Milvus's own hybrid search, and an approximate index, miss the first documents of Eq. 12.
 
-    python benchmarks/milvus.py --embeddings OUT --topics TOPICS [--encoder MODEL] [--queries 100]
+    python benchmarks/milvus.py --index OUT --topics TOPICS [--encoder MODEL] [--queries 100]
 
 The collection is loaded into Milvus Lite once for each index of the dense vectors. `hybrid_search` with a
 WeightedRanker of weights 1 and 1 joins two lists; a document that is in one of them only has no score for the other
@@ -73,13 +73,13 @@ def compare(name: str, search: Search, queries: Sequence[EncodedQuery], exact: d
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--embeddings", required=True, help="folder that was --embeddings of pyserini_dupmae.encode")
+    parser.add_argument("--index", required=True, help="folder that pyserini_dupmae.encode wrote")
     parser.add_argument("--topics", required=True)
     parser.add_argument("--queries", type=positive_int, default=100, metavar="N", help="take the first N")
     add_encoder(parser)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        scan = DupMAESearcher(args.embeddings, args.encoder, engine="scan")
+        scan = DupMAESearcher(args.index, args.encoder, engine="scan")
         queries = scan.encode([text for _, text in read_topics(args.topics)[: args.queries]])
         exact = {hits: [ours(scan)(query, hits) for query in queries] for hits in HITS}
         print(f"{scan.num_docs} documents, {len(queries)} queries")
@@ -87,7 +87,7 @@ def main() -> None:
         print("|:--|--:|--:|--:|--:|")
         for kind in DENSE_INDEXES:
             uri = str(Path(folder) / f"{kind}.db")
-            dupmae.index(args.embeddings, to="milvus", uri=uri, milvus_index=kind)
+            dupmae.index(args.index, to="milvus", uri=uri, milvus_index=kind)
             with DupMAESearcher(encoder=scan.encoder, uri=uri) as searcher:
                 print(compare(f"this package, {kind}", ours(searcher), queries, exact), flush=True)
         milvus = Milvus(str(Path(folder) / "FLAT.db"))

@@ -1,6 +1,6 @@
 """What a server of Milvus Lite carries: clients that search at once, and how loading and searching grow.
 
-    python benchmarks/milvus_load.py --embeddings OUT --encoder MODEL --topics TOPICS --output DIR [--clients 1 4 16]
+    python benchmarks/milvus_load.py --index OUT --encoder MODEL --topics TOPICS --output DIR [--clients 1 4 16]
 
 OUT is an encoded collection, from which ``generated.py`` mixes those of ``--documents``. Each is loaded into a server
 once; then so many clients search for ``--seconds``, each as fast as it gets answers, each beginning with another query.
@@ -161,9 +161,9 @@ def run_cells(options: argparse.Namespace) -> None:
     for documents in options.documents:
         folder = options.output / str(documents)
         if not (folder / "store" / "store.json").exists():
-            if options.embeddings is None:
-                raise UserError(f"there is no {folder / 'store'}; give --embeddings, from which it is made")
-            generate(ForwardStore(options.embeddings / "store"), folder / "store", documents=documents)
+            if options.index is None:
+                raise UserError(f"there is no {folder / 'store'}; give --index, from which it is made")
+            generate(ForwardStore(options.index / "store"), folder / "store", documents=documents)
         expected, data = kept / f"{documents}.npz", kept / f"{documents}.data"
         if not expected.exists():
             exact(folder, queries, options.hits, expected)
@@ -240,7 +240,7 @@ def parser() -> argparse.ArgumentParser:
     result = make_parser("benchmarks.milvus_load", __doc__)
     result.prog = "python benchmarks/milvus_load.py"
     add = result.add_argument
-    add("--embeddings", type=Path, metavar="OUT", help="an encoded collection to mix documents from")
+    add("--index", type=Path, metavar="OUT", help="an encoded collection to mix documents from")
     add("--encoder", help="the model that encoded it")
     add("--topics", help="queries")
     add("--output", type=Path, required=True, metavar="DIR", help="folder to work in")
@@ -255,8 +255,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = parser().parse_args()
     if not (options.output / QUERIES).exists():
-        if not (options.embeddings and options.encoder and options.topics):
-            raise UserError("give --embeddings, --encoder and --topics, from which the collections are made")
+        if not (options.index and options.encoder and options.topics):
+            raise UserError("give --index, --encoder and --topics, from which the collections are made")
         options.output.mkdir(parents=True, exist_ok=True)
         encode_queries(options.encoder, options.topics, options.queries, options.output / QUERIES)
     run_cells(options)

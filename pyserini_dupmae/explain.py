@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 from pyserini_dupmae import api
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_encoder, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import add_encoder, add_index, make_parser, positive_int, run_command
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("explain", __doc__)
     add = result.add_argument
-    add("--index", required=True, help="folder that was --embeddings of pyserini_dupmae.encode")
+    add_index(result, "folder that pyserini_dupmae.encode wrote")
     add_encoder(result)
     add("--query", required=True, help="text of the query")
     add("--docid", required=True, help="the document")

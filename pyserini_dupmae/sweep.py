@@ -1,6 +1,6 @@
 """Measure what d', k, the bits of a weight and the terms of a query cost and bring, from one encoding.
 
-    python -m pyserini_dupmae.sweep --embeddings OUT --encoder MODEL --topics TOPICS --qrels QRELS --output DIR
+    python -m pyserini_dupmae.sweep --index OUT --encoder MODEL --topics TOPICS --qrels QRELS --output DIR
 
 No document passes through the model again: all that is varied is made from the forward store.
 
@@ -35,6 +35,7 @@ from pyserini_dupmae.util.command import (
     add_device,
     add_encoder,
     add_engine,
+    add_index,
     add_threads,
     make_parser,
     path_type,
@@ -50,14 +51,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options, named as the keywords of `sweep`."""
     result = make_parser("sweep", __doc__)
     add = result.add_argument
-    add(
-        "--embeddings",
-        nargs="+",
-        type=path_type,
-        required=True,
-        metavar="OUT",
-        help="folders that hold a store, in order",
-    )
+    add_index(result, "folders that pyserini_dupmae.encode wrote, in order", nargs="+")
     add_encoder(result)
     add("--topics", required=True, help="as of pyserini_dupmae.search; only those that are judged are searched")
     add("--qrels", required=True, help="as of pyserini_dupmae.evaluate")

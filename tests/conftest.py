@@ -195,7 +195,7 @@ def encoded(
 ) -> Path:
     """The output folder of the encode command for `corpus_file` and `tiny_model_dir`: store, FAISS and Lucene index."""
     output = tmp_path_factory.mktemp("encoded") / "out"
-    words = ["input", "--corpus", corpus_file, "output", "--embeddings", output, "encoder", "--encoder", tiny_model_dir]
+    words = ["input", "--corpus", corpus_file, "output", "--index", output, "encoder", "--encoder", tiny_model_dir]
     finished = run_command("encode", *words)
     assert finished.returncode == 0, finished.stderr
     return output

@@ -15,10 +15,10 @@ from tests.test_rooms import is_command, modules
 
 FOLDERS = {
     "init": "--from GONE --output OUT",
-    "encode.__main__": "input --corpus GONE output --embeddings OUT encoder",
-    "index.__main__": "--embeddings GONE --output OUT",
+    "encode.__main__": "input --corpus GONE output --index OUT encoder",
+    "index.__main__": "--index GONE --output OUT",
     "encode_queries": "--topics GONE --output OUT",
-    "sweep": "--embeddings GONE --topics GONE --qrels GONE --output OUT",
+    "sweep": "--index GONE --topics GONE --qrels GONE --output OUT",
     "report.__main__": "--results GONE --output OUT",
     "reproduce.__main__": "--condition docstrings --output OUT",
     "reproduce.prepare topics": "--topics GONE --qrels GONE --output OUT",
@@ -126,5 +126,5 @@ def test_the_second_of_two_is_refused_before_it_reads_anything(command, refused,
 
 def test_an_index_is_built_by_one_at_a_time(refused, at_work):
     random_documents(10, [f"term{i}" for i in range(20)], 5).write(at_work)
-    assert "process 4711 on elsewhere" in refused("index.__main__", "--embeddings OUT --to-postings", at_work)
+    assert "process 4711 on elsewhere" in refused("index.__main__", "--index OUT --to-postings", at_work)
     assert not (at_work / "postings").exists()

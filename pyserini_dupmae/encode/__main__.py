@@ -2,7 +2,7 @@
 
     python -m pyserini_dupmae.encode \\
         input --corpus collection.jsonl \\
-        output --embeddings OUT \\
+        output --index OUT \\
         encoder --encoder MODEL
 
 writes ``OUT/store`` (the forward store), ``OUT/faiss`` and ``OUT/lucene``. Interrupted, the same command goes on.
@@ -25,6 +25,7 @@ from pyserini_dupmae.util.command import (
     add_device,
     add_dtype,
     add_encoder,
+    add_index,
     add_resume_or_overwrite,
     add_shard,
     path_type,
@@ -57,9 +58,7 @@ def _add_input(group: argparse.ArgumentParser) -> None:
 
 
 def _add_output(group: argparse.ArgumentParser) -> None:
-    group.add_argument(
-        "--embeddings", type=path_type, required=True, dest="output", metavar="DIR", help="folder to write to"
-    )
+    add_index(group, "folder to write to", dest="output")
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
     group.add_argument("--to-faiss", **to, const="faiss", help="write a FAISS index")
     group.add_argument("--to-lucene", **to, const="lucene", help="write a Lucene impact index")

@@ -254,4 +254,4 @@ def _next_commands(target: OutputFolder, model: str) -> tuple[str, ...]:
     if set(DEFAULT_KINDS) <= set(target.indexes):
         words = ["--index", str(target.folder), "--encoder", model, "--topics", "TOPICS", "--output", "run.txt"]
         return f"python -m pyserini_dupmae.search {shlex.join(words)}", search_command(target.folder, model)
-    return (f"python -m pyserini_dupmae.index --embeddings {target.folder} --to-faiss --to-lucene",)
+    return (f"python -m pyserini_dupmae.index --index {target.folder} --to-faiss --to-lucene",)

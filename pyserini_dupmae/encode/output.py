@@ -50,7 +50,7 @@ class EncodingSettings:
 
 
 class OutputFolder:
-    """The folder ``--embeddings`` with its store and the ``indexes`` (some of `KINDS`) that are wanted beside it."""
+    """The folder ``--index`` with its store and the ``indexes`` (some of `KINDS`) that are wanted beside it."""
 
     def __init__(self, folder: Path, indexes: Sequence[str]):
         self.folder, self.indexes = folder, indexes
@@ -63,17 +63,17 @@ class OutputFolder:
     def admit(self, resume: bool, overwrite: bool) -> None:
         """Raise `UserError` if there is something here that may neither be continued nor replaced."""
         if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"{self.folder} is a file; give a folder with --embeddings")
+            raise UserError(f"{self.folder} is a file; give a folder with --index")
         for name in (STORE, *KINDS):
             if not self._is_ours(name):
-                raise UserError(f"{self.folder / name} was not made by this command; give another --embeddings")
+                raise UserError(f"{self.folder / name} was not made by this command; give another --index")
         if overwrite or not self._present():
             return
         if begun_with(self.store / SETTINGS_JSON, BEGIN_AGAIN) is None:
             raise UserError(f"{self.folder} holds {', '.join(self._present())} of another origin; use --overwrite")
         if (self.store / STORE_JSON).exists() and not self.missing_indexes() and not resume:
             raise UserError(
-                f"{self.folder} holds a finished encoding; replace it with --overwrite, or give another --embeddings"
+                f"{self.folder} holds a finished encoding; replace it with --overwrite, or give another --index"
             )
 
     def clear(self) -> None:

@@ -110,7 +110,7 @@ def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace)
     folder = _variant(f"{condition.collection}.{condition.model}", condition.encode)
     stores = _add_encoding(steps, condition, documents.arguments, place.output / "encodings" / folder)
     index = place.output / "indexes" / _variant(folder, condition.index)
-    arguments: dict[str, Any] = {"embeddings": [f"${{{store}}}" for store in stores], "output": "${output}"}
+    arguments: dict[str, Any] = {"index": [f"${{{store}}}" for store in stores], "output": "${output}"}
     arguments |= {"to-faiss": True, "to-lucene": True, "overwrite": True}
     arguments |= {"to-postings": True} if _needs_postings(collection, place.engine) else {}
     arguments |= {"quantization-bits": condition.index.bits, "top-k": condition.index.top_k}
@@ -174,7 +174,7 @@ def _add_encoding(steps: _Steps, condition: Condition, documents: dict[str, Any]
     stores = []
     for shard in range(options.shards):
         part = {"shard-id": shard, "shard-num": options.shards} if options.shards > 1 else {}
-        writing = {"embeddings": "${output}", "store-only": True, "resume": True}
+        writing = {"index": "${output}", "store-only": True, "resume": True}
         arguments = {"input": {**documents, **part}, "output": writing, "encoder": encoder}
         title = f"encode {shard + 1} of {options.shards}" if part else "encode"
         stores.append(f"store-{shard}")

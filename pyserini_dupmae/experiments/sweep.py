@@ -92,7 +92,7 @@ class SweepResult:
 
 @locks_output
 def sweep(
-    embeddings: str | PathLike[str] | Sequence[str | PathLike[str]],
+    index: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     topics: str | PathLike[str],
     qrels: str | PathLike[str],
@@ -125,7 +125,7 @@ def sweep(
     leaves. Rankings are exact for what a setting scores with. A setting that has a record is not measured again.
 
     Args:
-        embeddings: the folder, or folders in order, that `encode` wrote.
+        index: the folder, or folders in order, that `encode` wrote.
         topics: as in `search`; only those that are judged are searched.
         qrels: as in `evaluate`.
         output: where records (``SETTING.result.json``, which `report` takes) and indexes go.
@@ -154,7 +154,7 @@ def sweep(
         UserError: a value that cannot be had from the encoding, an unknown metric, a model that did not encode the
             collection, or an ``output`` that holds a sweep of something else.
     """
-    folders = [Path(one) for one in ([embeddings] if isinstance(embeddings, str | PathLike) else embeddings)]
+    folders = [Path(one) for one in ([index] if isinstance(index, str | PathLike) else index)]
     output = Path(output)
     _require_metrics(metrics, hits)
     store = ForwardStore(*(folder / "store" for folder in folders))

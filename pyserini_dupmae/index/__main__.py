@@ -1,6 +1,6 @@
 """Build or rebuild indexes from forward stores.
 
-    python -m pyserini_dupmae.index --embeddings DIR [DIR ...]
+    python -m pyserini_dupmae.index --index DIR [DIR ...]
 
 Several folders, such as the shards of ``--shard-id/--shard-num``, become one collection, numbered in the order given.
 """
@@ -16,6 +16,7 @@ from pyserini_dupmae.index.info import DEFAULT_KINDS, DENSE_INDEXES
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     MILVUS,
+    add_index,
     add_milvus,
     add_overwrite,
     make_parser,
@@ -29,20 +30,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("index", __doc__)
     add = result.add_argument
-    add(
-        "--embeddings",
-        nargs="+",
-        type=path_type,
-        required=True,
-        metavar="DIR",
-        help="folders that hold a store, in order",
-    )
-    add(
-        "--output",
-        type=path_type,
-        metavar="DIR",
-        help="where the index folders are made (default: the one --embeddings)",
-    )
+    add_index(result, "folders that pyserini_dupmae.encode wrote, in order", nargs="+")
+    add("--output", type=path_type, metavar="DIR", help="where the indexes go (default: the one folder of --index)")
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
     add("--to-faiss", **to, const="faiss", help="write DIR/faiss (default: this and --to-lucene)")
     add("--to-lucene", **to, const="lucene", help="write DIR/lucene (default: this and --to-faiss)")
@@ -63,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     log.show()
     args = parser().parse_args(argv)
     result = api.index(
-        args.embeddings,
+        args.index,
         to=args.to or DEFAULT_KINDS,
         output=args.output,
         faiss_factory=args.faiss_factory,

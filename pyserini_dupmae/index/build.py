@@ -97,7 +97,7 @@ def index(
     if (MILVUS in asked) != (uri is not None):
         raise UserError("--to-milvus and --uri belong together; give both or neither")
     if output is None and len(places) > 1 and kinds:
-        raise UserError("several --embeddings are given; say with --output where the indexes of all of them go")
+        raise UserError("several folders are given with --index; say with --output where the indexes of all of them go")
     target = places[0] if output is None else require_folder(output)
     store = ForwardStore(*(place / "store" for place in places))
     top_k = store.top_k if top_k is None else top_k

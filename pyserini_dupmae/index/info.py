@@ -96,4 +96,4 @@ class IndexInfo:
 
 
 def _rebuild(folder: str | os.PathLike) -> str:
-    return f"build it with: python -m pyserini_dupmae.index --embeddings {Path(folder).parent}"
+    return f"build it with: python -m pyserini_dupmae.index --index {Path(folder).parent}"

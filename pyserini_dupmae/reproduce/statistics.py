@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 from pyserini_dupmae.experiments.statistics import index_statistics
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import make_parser, path_type, run_command
+from pyserini_dupmae.util.command import add_index, make_parser, path_type, run_command
 from pyserini_dupmae.util.files import require_file, write_json
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("reproduce.statistics", __doc__)
-    result.add_argument("--index", type=path_type, required=True, help="folder that has faiss and lucene")
+    add_index(result, "folder that has faiss and lucene")
     result.add_argument("--output", type=path_type, required=True, help="the file to write")
     return result
 

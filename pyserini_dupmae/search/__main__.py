@@ -20,6 +20,7 @@ from pyserini_dupmae.util.command import (
     add_dtype,
     add_encoder,
     add_engine,
+    add_index,
     add_milvus,
     add_shard,
     add_threads,
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options, named as the keywords of `search`."""
     result = make_parser("search", __doc__)
     add = result.add_argument
-    add("--index", help="folder that was --embeddings of pyserini_dupmae.encode; this or --uri")
+    add_index(result, "folder that pyserini_dupmae.encode wrote; this or --uri", required=False)
     add_milvus(result)
     add_encoder(result)
     add("--topics", required=True, help="a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec) or an ir_datasets id")

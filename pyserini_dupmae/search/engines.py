@@ -75,7 +75,7 @@ def choose(store: ForwardStore, postings: IndexFolder | None, lists_are_there: b
     if not lists_are_there:
         return Choice("scan", f"all {documents} documents are scored, since there are no indexes to take lists from")
     if postings is None:
-        faster = f"python -m pyserini_dupmae.index --embeddings {store.folders[0].parent} --to-postings"
+        faster = f"python -m pyserini_dupmae.index --index {store.folders[0].parent} --to-postings"
         return Choice("lists", f"candidates among {documents} documents; a scan, which is faster, needs {faster}")
     sizes = f"{postings.size() / 1e9:.1f} GB of postings, {memory() / 1e9:.1f} GB of memory"
     if postings.size() > SHARE_OF_MEMORY * memory():

@@ -34,7 +34,7 @@ class DupMAESearcher:
     It can be used in a ``with`` statement, which closes it.
 
     Args:
-        index: the folder that was ``output`` of `encode`, ``--embeddings`` of ``python -m pyserini_dupmae.encode``. Or
+        index: the folder that was ``output`` of `encode`, ``--index`` of ``python -m pyserini_dupmae.encode``. Or
             ``uri``.
         encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
             own). By name it is loaded once the index has been opened. A scan is computed where the model is.

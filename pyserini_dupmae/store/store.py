@@ -77,8 +77,8 @@ class StoreInfo:
             return info
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(
-                f"{folder} holds no finished forward store (no {STORE_JSON}); give the folder that was --embeddings of "
-                "pyserini_dupmae.encode, or run that command again to finish it"
+                f"{folder} holds no finished forward store (no {STORE_JSON}); give a folder that "
+                "pyserini_dupmae.encode wrote, or run that command again to finish it"
             ) from None
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from None

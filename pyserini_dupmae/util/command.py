@@ -250,6 +250,20 @@ def add_encoder(parser: Any, *, required: bool = False) -> None:
     )
 
 
+def add_index(parser: Any, text: str, *, required: bool = True, **options: Any) -> None:
+    """``--index``: the folder of an encoded collection; ``text`` says what is done with it.
+
+    ``--embeddings``, which is Pyserini's name for it in ``encode output``, means the same and is not shown.
+
+    Args:
+        options: more of `argparse.ArgumentParser.add_argument`: ``nargs``, ``dest``, ``default``.
+    """
+    action = parser.add_argument(
+        "--index", "--embeddings", type=path_type, required=required, metavar="DIR", help=text, **options
+    )
+    action.option_strings = action.option_strings[:1]  # what helps and messages call it
+
+
 def add_device(parser: Any, default: str | None = None) -> None:
     """``--device``: where a model runs; None is the GPU if there is one."""
     text = "" if default else " (default: cuda if there is one)"

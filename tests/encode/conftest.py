@@ -33,7 +33,7 @@ def encode(capsys: pytest.CaptureFixture[str], tiny_model_dir: Path, tmp_path: P
         input: tuple[str, ...] = (),
         encoder: tuple[str, ...] = (),
     ) -> Finished:
-        words = ["input", "--corpus", str(corpus), *input, "output", "--embeddings", str(output), *options]
+        words = ["input", "--corpus", str(corpus), *input, "output", "--index", str(output), *options]
         words += ["encoder", "--encoder", str(model), *encoder]
         capsys.readouterr()
         status = 0

@@ -21,9 +21,7 @@ def test_it_says_what_it_did(small, tiny_model_dir, tmp_path):
     done = dupmae.encode(small, output=tmp_path / "out", encoder=tiny_model_dir, to="faiss", store_contents=True)
     assert (done.folder, done.documents, done.encoded, done.indexes) == (tmp_path / "out", 6, 6, ("faiss",))
     assert done.bytes == sum(len(data) for data in contents_of(tmp_path / "out").values())
-    assert done.next_commands == (
-        f"python -m pyserini_dupmae.index --embeddings {tmp_path}/out --to-faiss --to-lucene",
-    )
+    assert done.next_commands == (f"python -m pyserini_dupmae.index --index {tmp_path}/out --to-faiss --to-lucene",)
     assert str(done).startswith("6 documents, 6 of them encoded in ")
     bags = [bag for shard in ForwardStore(tmp_path / "out" / "store").shards for bag in shard.weights.tolist()]
     assert done.terms == pytest.approx(sum(weight > 0 for bag in bags for weight in bag) / 6)
@@ -89,7 +87,7 @@ def test_python_and_the_commands_write_the_same_bytes(corpus, topics, run_comman
             found = dupmae.search("OUT", topics="topics.tsv", output="run.txt", hits=10)
         else:
             for command in (
-                "encode input --corpus corpus.jsonl output --embeddings OUT encoder",
+                "encode input --corpus corpus.jsonl output --index OUT encoder",
                 "search --index OUT --topics topics.tsv --output run.txt --hits 10",
             ):
                 assert run_command(command).returncode == 0

@@ -26,7 +26,7 @@ def contents_of(folder: Path) -> dict[str, bytes]:
 
 def command(corpus: Path, output: Path, model: Path, *options: str) -> list[str]:
     words = [sys.executable, "-m", "pyserini_dupmae.encode", "input", "--corpus", str(corpus)]
-    return [*words, "output", "--embeddings", str(output), *options, "encoder", "--encoder", str(model)]
+    return [*words, "output", "--index", str(output), *options, "encoder", "--encoder", str(model)]
 
 
 def test_the_store_holds_what_the_model_gives(encode, corpus, corpus_file, tiny_model_dir, tmp_path):
@@ -48,7 +48,7 @@ def test_the_store_holds_what_the_model_gives(encode, corpus, corpus_file, tiny_
     assert store.max_weight == weights.max()
     assert not weights[-1].any()
     assert f"{len(corpus)} documents" in finished.stdout
-    assert "pyserini_dupmae.index --embeddings" in finished.stdout
+    assert "pyserini_dupmae.index --index" in finished.stdout
 
 
 def test_encoder_options(encode, corpus, corpus_file, tiny_model_dir, tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ def command_line(encoded: Path, tiny_model_dir: Path, topics_file: Path, qrels_f
     """The command's arguments for the shared collection; options given again replace these."""
 
     def arguments(output: Path, *more: str | int | Path) -> list[str]:
-        words = ["--embeddings", encoded, "--encoder", tiny_model_dir, "--topics", topics_file, "--qrels", qrels_file]
+        words = ["--index", encoded, "--encoder", tiny_model_dir, "--topics", topics_file, "--qrels", qrels_file]
         return [str(word) for word in (*words, "--output", output, *more)]
 
     return arguments

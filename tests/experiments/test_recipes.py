@@ -194,7 +194,7 @@ def test_shipped_recipes_give_options_that_there_are(
         subcommand = words[: next(place for place, word in enumerate(words) if word.startswith("--"))]
         known = _help(module, subcommand[:1], capsys)
         if module == "pyserini_dupmae.encode":
-            groups = ["input", "--corpus", "x", "output", "--embeddings", "x", "encoder"]
+            groups = ["input", "--corpus", "x", "output", "--index", "x", "encoder"]
             known = " ".join(_help(module, groups[:end], capsys) for end in (1, 4, 7))
         assert not [option for option in options if option not in known.split()], step.title
 

@@ -238,7 +238,7 @@ def test_the_report_reads_the_results(swept, run_command, tmp_path):
         (["--metrics", "R@100", "--hits", 50], "metric R@100 looks at more documents than --hits 50"),
         (["--qrels", "nowhere.txt"], "nowhere.txt"),
         (["--topics", "nowhere.tsv"], "there is no topics file nowhere.tsv"),
-        (["--embeddings", "nowhere"], "nowhere/store holds no finished forward store"),
+        (["--index", "nowhere"], "nowhere/store holds no finished forward store"),
     ],
 )
 def test_mistakes_leave_nothing(command_line, tmp_path, arguments, says):

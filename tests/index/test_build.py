@@ -119,7 +119,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
 
 def test_command_builds_both_indexes_and_tells_how_to_search_them(documents, tmp_path):
     out = documents.write(tmp_path)
-    finished = run("--embeddings", out)
+    finished = run("--index", out)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.splitlines()[-1] == search_command(out, "model")
     assert "WARNING" not in finished.stderr
@@ -129,7 +129,7 @@ def test_command_builds_both_indexes_and_tells_how_to_search_them(documents, tmp
 
 def test_command_passes_its_options_on(documents, tmp_path):
     first, second = documents.write(tmp_path / "a", slice(0, 60)), documents.write(tmp_path / "b", slice(60, None))
-    arguments = ["--embeddings", first, second, "--output", tmp_path / "out", "--to-faiss", "--faiss-factory", "SQ8"]
+    arguments = ["--index", first, second, "--output", tmp_path / "out", "--to-faiss", "--faiss-factory", "SQ8"]
     finished = run(*arguments, "--to-jsonl", "--top-k", 3, "--quantization-bits", 2)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout == ""
@@ -143,9 +143,9 @@ def test_command_passes_its_options_on(documents, tmp_path):
 def test_command_reports_mistakes_in_one_line(documents, tmp_path):
     out = documents.write(tmp_path / "out")
     for arguments, message in (
-        (["--embeddings", tmp_path], "holds no finished forward store"),
-        (["--embeddings", out, out], "say with --output"),
-        (["--embeddings", out, "--quantization-bits", 99], "99 bits"),
+        (["--index", tmp_path], "holds no finished forward store"),
+        (["--index", out, out], "say with --output"),
+        (["--index", out, "--quantization-bits", 99], "99 bits"),
     ):
         finished = run(*arguments)
         assert finished.returncode == 2

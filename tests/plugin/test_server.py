@@ -37,7 +37,7 @@ def with_texts(
 ) -> Path:
     """The shared collection, encoded with its texts."""
     output = tmp_path_factory.mktemp("server") / "out"
-    words = ["input", "--corpus", corpus_file, "output", "--embeddings", output, "--store-contents"]
+    words = ["input", "--corpus", corpus_file, "output", "--index", output, "--store-contents"]
     finished = run_command("encode", *words, "encoder", "--encoder", tiny_model_dir)
     assert finished.returncode == 0, finished.stderr
     return output

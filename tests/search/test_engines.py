@@ -203,7 +203,7 @@ def test_a_small_collection_is_scanned_and_a_large_one_by_lists_until_there_are_
     said = [record.message for record in caplog.records if record.message.startswith("engine ")]
     assert [line.split()[1] for line in said] == ["scan:", "lists:", "scan:", "lists:", "scan:"]
     assert said[0] == "engine scan: all 301 documents are scored, from memory"
-    assert "needs python -m pyserini_dupmae.index --embeddings" in said[1]
+    assert "needs python -m pyserini_dupmae.index --index" in said[1]
     assert re.search(r"all 301 documents are scored \(.* GB of postings, .* GB of memory\)", said[2])
     assert "too many to scan" in said[3]
     assert said[4].endswith("all 301 documents are scored, as asked for")

@@ -194,7 +194,7 @@ def test_documents_and_their_texts(corpus, corpus_file, tiny_model_dir, tmp_path
 @pytest.mark.slow
 def test_commands(encoded, tiny_model_dir, topics_file, run_command, warm_python, tmp_path):
     uri = tmp_path / "milvus.db"
-    finished = run_command("index", "--embeddings", encoded, "--to-milvus", "--uri", uri)
+    finished = run_command("index", "--index", encoded, "--to-milvus", "--uri", uri)
     assert finished.returncode == 0, finished.stderr
     assert f"python -m pyserini_dupmae.search --engine milvus --uri {uri}" in finished.stdout
     words = ["--encoder", tiny_model_dir, "--topics", topics_file, "--hits", 30]

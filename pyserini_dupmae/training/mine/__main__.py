@@ -2,7 +2,7 @@
 
     python -m pyserini_dupmae.training.mine --index OUT --encoder MODEL --data SOURCE --output negatives.jsonl
 
-OUT was ``--embeddings`` of ``pyserini_dupmae.encode`` with MODEL and the documents of SOURCE. A line of the output is
+OUT is what ``pyserini_dupmae.encode`` wrote with MODEL and the documents of SOURCE. A line of the output is
 ``{"query_id": "q1", "negatives": ["d7", "d3"]}``, the hardest first, in the order of SOURCE's queries; the model's own
 scores are not in it, since they say nothing to the next model. It is a function of index, model and source alone.
 After an interruption the same command goes on where it was.
@@ -21,6 +21,7 @@ from pyserini_dupmae.util.command import (
     add_device,
     add_dtype,
     add_engine,
+    add_index,
     add_shard,
     add_threads,
     make_parser,
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     made = make_parser("training.mine", __doc__)
     add = made.add_argument
-    add("--index", required=True, metavar="DIR", help="folder that was --embeddings of pyserini_dupmae.encode")
+    add_index(made, "folder that pyserini_dupmae.encode wrote")
     add("--encoder", required=True, metavar="MODEL", help="the model that encoded it: a folder or a name on the Hub")
     add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
     add("--output", required=True, metavar="FILE", help="negatives to write: .jsonl or .jsonl.gz")

@@ -18,6 +18,7 @@ from pyserini_dupmae.util.command import (
     add_device,
     add_dtype,
     add_engine,
+    add_index,
     add_threads,
     make_parser,
     path_type,
@@ -32,14 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--encoder", required=True, metavar="MODEL", help="a DupMAE model")
     add("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
-    add(
-        "--index",
-        nargs="+",
-        type=path_type,
-        default=[],
-        metavar="DIR",
-        help="what encode wrote for each (default: encode)",
-    )
+    add_index(result, "what encode wrote for each (default: encode)", required=False, nargs="+", default=[])
     add("--output", type=path_type, required=True, metavar="DIR", help="folder to write to")
     add("--name", help="what the results call the model (default: its folder's name)")
     add("--baselines", action="store_true", help="measure BM25 too, and all-MiniLM-L6-v2 if it is installed")

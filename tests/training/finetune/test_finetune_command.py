@@ -69,7 +69,7 @@ def test_the_result_is_a_model_that_encodes(
         found = load_model(str(folder)).model.encode_texts(["value list"])
         assert torch.isfinite(found.cls).all()
         assert found.weights.max() > 0
-    output = ["output", "--embeddings", tmp_path / "out", "--store-only"]
+    output = ["output", "--index", tmp_path / "out", "--store-only"]
     finished = run_command("encode", "input", "--corpus", corpus_file, *output, "encoder", "--encoder", trained[3])
     assert finished.returncode == 0, finished.stderr
 
