@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -12,7 +13,7 @@ import torch
 from pyserini_dupmae.index.postings import Postings, PostingsBlock
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.contenders import Contenders
-from pyserini_dupmae.search.scan import F32, BoundedPass, as_tensor, norm
+from pyserini_dupmae.search.scan import F32, BoundedPass, norm
 
 
 class DevicePass(BoundedPass):
@@ -115,6 +116,13 @@ class _DeviceBlock:
         postings = torch.arange(count, device=device) + spans[1][term]
         rows = self.rows[postings].to(torch.int64) & 0xFFFF
         scores.index_add_(0, rows + spans[2][term], self.weights[postings].float() * worth[term])
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """An array, which may be a memory map, as a tensor that nobody writes to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def _has_room(device: torch.device, reserve: int = 4 << 30) -> bool:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from pyserini_dupmae.modeling.identity import ModelIdentity
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
+from pyserini_dupmae.search.kernels import put_parts
+from pyserini_dupmae.store import Piece
 from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.errors import UserError
 
-# Rows taken at a time. Fewer would stay in a core's cache, but every time costs something for each shard that they hit.
-BLOCK = 2048
 IDS_OF_TWO_BYTES = 1 << 16
 
 
@@ -31,6 +30,9 @@ class Representations(Protocol):
     @property
     def docids(self) -> TakenDocIds:
         """Every docid, by row."""
+
+    def pieces(self, rows: np.ndarray) -> Iterable[Piece]:
+        """As `ForwardStore.pieces`."""
 
     def gather(
         self, rows: Sequence[int] | np.ndarray, top_k: int | None = None
@@ -53,13 +55,10 @@ class ExactScorer(Generic[StoreT]):
         self.docids = store.docids
 
     def parts(self, query: EncodedQuery, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        query_mu = self._weights_by_id(query)
+        vector, query_mu = query.cls.astype(np.float64), self._weights_by_id(query)
         cls, ot = np.empty(len(rows)), np.empty(len(rows))
-        for start in range(0, len(rows), BLOCK):
-            block = slice(start, start + BLOCK)
-            doc_cls, token_ids, weights = self.store.gather(rows[block], self.top_k)
-            cls[block] = _inner_products(doc_cls, query)
-            ot[block] = self._bags(token_ids, weights, len(query_mu)) @ query_mu
+        for piece in self.store.pieces(rows):
+            put_parts(cls, ot, *piece, self.top_k, vector, query_mu)
         if not (finite := np.isfinite(cls) & np.isfinite(ot)).all():
             docid = self.docids[int(rows[int(np.argmin(finite))])]
             raise UserError(
@@ -74,16 +73,3 @@ class ExactScorer(Generic[StoreT]):
         weights = np.full(max(size, IDS_OF_TWO_BYTES), np.nan)
         weights[:size] = query.mu(size)
         return weights
-
-    def _bags(self, token_ids: np.ndarray, weights: np.ndarray, size: int) -> csr_array:
-        """``token_ids`` and ``weights`` (n, k) as one sparse matrix (n, size)."""
-        n, k = token_ids.shape
-        if token_ids.dtype != np.uint16 and token_ids.size and not 0 <= token_ids.min() <= token_ids.max() < size:
-            raise UserError(f"{self.store.folders[0]} is damaged: a token id is not below {size}; encode it again")
-        columns, ends = token_ids.ravel().astype(np.int32), np.arange(n + 1, dtype=np.int32) * k
-        return csr_array((weights.ravel(), columns, ends), shape=(n, size))
-
-
-def _inner_products(doc_cls: np.ndarray, query: EncodedQuery) -> np.ndarray:
-    """(n, d') float32 with the query's [CLS]: (n,) float64. Not by BLAS, whose sums depend on the other rows."""
-    return np.einsum("ij,j->i", doc_cls.astype(np.float64), query.cls.astype(np.float64))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise, product
 
 import numpy as np
-import torch
-from scipy.sparse import csc_array
 
 from pyserini_dupmae.index.postings import DenseBounds, Postings, PostingsBlock, to_int8
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
 from pyserini_dupmae.search.contenders import Contenders
-from pyserini_dupmae.search.scan import F32, BoundedPass, as_tensor, norm
+from pyserini_dupmae.search.kernels import add_dense, add_products, add_sparse
+from pyserini_dupmae.search.scan import F32, BoundedPass, norm
 from pyserini_dupmae.search.workers import in_threads
+
+# From so many queries on one product of matrices costs less than a pass over the vectors for each of them.
+QUERIES_OF_A_PRODUCT = 4
 
 
 class HostPass(BoundedPass):
@@ -37,16 +39,18 @@ class HostPass(BoundedPass):
 
         def work(task: tuple[PostingsBlock, tuple[int, int]]) -> None:
             block, (start, end) = task
-            dense = rounded.scores(block, start, end) if self.dense else None
+            add = rounded.adder(block, start, end) if self.dense else None
             for number in range(start, end):
-                scores = None if dense is None else dense[number - start]
+                scores = _zeros(len(block))
                 if self.sparse:
-                    sparse = _sparse_scores(queries[number], block)
-                    scores = sparse if scores is None else np.add(scores, sparse, out=scores)
-                assert scores is not None, "a scan has a part"
+                    terms, weights = queries[number].token_ids.astype(np.int64), queries[number].weights
+                    add_sparse(scores, block.starts, block.rows, block.weights, terms, weights)
+                if add is not None:
+                    add(scores, number)
                 found[number].add(block.first, scores)
 
-        with _one_torch_thread():
+        has_products = self.dense and max(end - start for start, end in pairwise(edges)) >= QUERIES_OF_A_PRODUCT
+        with _one_torch_thread() if has_products else nullcontext():
             in_threads(work, product(blocks, pairwise(edges)), threads)
         return found
 
@@ -55,17 +59,18 @@ class _Rounded:
     """Vectors of queries (Q, d') as numbers of 8 bits, like those of the documents."""
 
     def __init__(self, vectors: np.ndarray):
-        numbers, scales, _ = to_int8(vectors)
-        self._numbers, self._scales = torch.from_numpy(numbers), scales[:, None]
+        self._numbers, self._scales, _ = to_int8(vectors)
         self._vectors = vectors.astype(np.float64)
-        self._taken = self._vectors - numbers * self._scales.astype(np.float64)
+        self._taken = self._vectors - self._numbers * self._scales.astype(np.float64)[:, None]
 
-    def scores(self, block: PostingsBlock, start: int, end: int) -> np.ndarray:
-        """Inner products (end - start, n) float32 of some of the vectors with those of a block."""
-        products = _int8_products(self._numbers[start:end], as_tensor(block.cls)).float().numpy()
-        products *= block.scales
-        products *= self._scales[start:end]
-        return products
+    def adder(self, block: PostingsBlock, start: int, end: int) -> Callable[[np.ndarray, int], None]:
+        """What adds to scores (n,) of a block the inner products with one of the vectors from ``start`` to ``end``."""
+        if end - start < QUERIES_OF_A_PRODUCT:
+            return lambda scores, number: add_dense(
+                scores, block.cls, block.scales, self._numbers[number], self._scales[number]
+            )
+        products = _int8_products(self._numbers[start:end], block.cls)
+        return lambda scores, number: add_products(scores, products[number - start], block.scales, self._scales[number])
 
     def errors(self, bounds: DenseBounds) -> list[float]:
         """By how much each vector's scores can be off: by what rounding took from it, and from the documents."""
@@ -78,16 +83,22 @@ class _Rounded:
         return errors
 
 
-def _int8_products(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _int8_products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """``x @ y.T`` of (q, d) and (n, d) int8: (q, n) int32, exactly."""
+    import torch
+
+    from pyserini_dupmae.search.device_pass import as_tensor
+
     if x.shape[1] == 1:  # where torch takes the strides of y.T for those of another matrix
-        return x.int() * y.T.int()
-    return torch._int_mm(x, y.T)
+        return x.astype(np.int32) * y.T.astype(np.int32)
+    return torch._int_mm(as_tensor(x), as_tensor(y).T).numpy()
 
 
 @contextmanager
 def _one_torch_thread() -> Iterator[None]:
     """One thread for each product: the tasks that are at work at the same time are what uses the cores."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -99,26 +110,10 @@ def _one_torch_thread() -> Iterator[None]:
 _buffers = threading.local()
 
 
-def _sparse_scores(query: EncodedQuery, block: PostingsBlock) -> np.ndarray:
-    """The sum over the query's terms of both weights, (n,) float32, for the documents of a block."""
-    starts, ends = block.starts[query.token_ids], block.starts[query.token_ids + 1]
-    lengths = ends - starts
-    count = int(lengths.sum())
-    rows, bits = _space(count)
-    spans = [slice(s, e) for s, e in zip(starts.tolist(), ends.tolist(), strict=True) if e > s]
-    if spans:
-        np.concatenate([block.rows[span] for span in spans], out=rows)
-        np.concatenate([block.weights[span] for span in spans], out=bits)
-        np.left_shift(bits, 16, out=bits)
-    columns = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=columns[1:])
-    bags = csc_array((bits.view(np.float32), rows, columns), shape=(len(block), len(lengths)))
-    return bags @ query.weights
-
-
-def _space(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Room for ``count`` postings, int32 and uint32, that a thread uses again and again."""
-    space = getattr(_buffers, "space", None)
-    if space is None or len(space[0]) < count:
-        space = _buffers.space = (np.empty(count + count // 4, np.int32), np.empty(count + count // 4, np.uint32))
-    return space[0][:count], space[1][:count]
+def _zeros(count: int) -> np.ndarray:
+    """(count,) float32, memory that a thread uses again and again."""
+    scores = getattr(_buffers, "scores", None)
+    if scores is None or len(scores) < count:
+        scores = _buffers.scores = np.empty(count, np.float32)
+    scores[:count] = 0
+    return scores[:count]

@@ -12,7 +12,7 @@ import json
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -26,6 +26,7 @@ from pyserini_dupmae.search.exact_scorer import ExactScorer
 from pyserini_dupmae.search.faiss_retriever import ROUNDING
 from pyserini_dupmae.search.fusion import Candidates, Fusion
 from pyserini_dupmae.search.ranking import Ranker, Ranking
+from pyserini_dupmae.store import Piece
 from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
@@ -85,6 +86,11 @@ class MilvusStore:
             while len(self._memory) > REMEMBERED:
                 self._memory.popitem(last=False)
         return [found[row] for row in wanted]
+
+    def pieces(self, rows: np.ndarray) -> Iterator[Piece]:
+        """As `ForwardStore.pieces`; there is one."""
+        places = np.arange(len(rows))
+        yield Piece(places, *self.gather(rows), places)
 
     def gather(
         self, rows: Sequence[int] | np.ndarray, top_k: int | None = None

@@ -10,12 +10,11 @@ The fast pass runs on the CPU (`HostPass`) or by torch on any device (`DevicePas
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from pyserini_dupmae.index.postings import DenseBounds
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery
@@ -67,11 +66,14 @@ class Scan:
         for start in range(0, len(queries), self.fast.queries_at_once):
             batch = list(queries[start : start + self.fast.queries_at_once])
             pairs = list(zip(batch, self.fast.contenders(batch, hits, threads), strict=True))
-            rankings += in_threads(lambda pair: self._exactly(pair[0], pair[1].rows(), limits), pairs, threads)
+            shares = -(-threads // len(batch))  # a single query's documents are shared out among all threads
+            rankings += in_threads(partial(self._exactly, limits=limits, shares=shares), pairs, threads)
         return rankings
 
-    def _exactly(self, query: EncodedQuery, rows: np.ndarray, limits: Limits) -> Ranking:
-        cls, ot = self.exact.parts(query, rows)
+    def _exactly(self, pair: tuple[EncodedQuery, Contenders], limits: Limits, shares: int) -> Ranking:
+        query, rows = pair[0], pair[1].rows()
+        parts = in_threads(lambda share: self.exact.parts(query, share), np.array_split(rows, shares), shares)
+        cls, ot = (np.concatenate(of_one) for of_one in zip(*parts, strict=True))
         documents, docids = len(self.exact.docids), self.exact.docids
         return rank(rows, cls, ot, -np.inf, documents, limits, docids, dense=self.dense, sparse=self.sparse)
 
@@ -99,10 +101,3 @@ class BoundedPass:
 def norm(vector: np.ndarray) -> float:
     """The Euclidean norm of a vector (d,), rounded up."""
     return float(np.linalg.norm(vector.astype(np.float64))) * (1 + 2.0**-40)
-
-
-def as_tensor(array: np.ndarray) -> torch.Tensor:
-    """An array, which may be a memory map, as a tensor that nobody writes to."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)

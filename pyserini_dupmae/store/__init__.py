@@ -6,6 +6,6 @@ row in the store is its position in the FAISS index and its number in Lucene.
 """
 
 from pyserini_dupmae.store.shard import Shard, write_shard
-from pyserini_dupmae.store.store import STORE_JSON, ForwardStore, StoreInfo
+from pyserini_dupmae.store.store import STORE_JSON, ForwardStore, Piece, StoreInfo
 
-__all__ = ["STORE_JSON", "ForwardStore", "Shard", "StoreInfo", "write_shard"]
+__all__ = ["STORE_JSON", "ForwardStore", "Piece", "Shard", "StoreInfo", "write_shard"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,6 +84,19 @@ class StoreInfo:
             raise UserError(f"cannot read {path}: {error.strerror}") from None
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"{path} is damaged ({error}); encode the collection again") from None
+
+
+class Piece(NamedTuple):
+    """Some documents of one shard: of its arrays, see `Shard`, those in ``rows`` (m,) int64.
+
+    ``places`` (m,) int64 are theirs among all that were asked for.
+    """
+
+    places: np.ndarray
+    cls: np.ndarray
+    token_ids: np.ndarray
+    weights: np.ndarray
+    rows: np.ndarray
 
 
 class ForwardStore:
@@ -210,6 +223,16 @@ class ForwardStore:
                 largest = max(largest, float(np.einsum("ij,ij->i", part, part).max(initial=0.0)))
         return math.sqrt(largest) * (1 + 2.0**-40)
 
+    def pieces(self, rows: np.ndarray) -> Iterator[Piece]:
+        """Where the documents ``rows`` (n,), in any order, lie: a piece for each shard that has some of them."""
+        rising = (rows[1:] >= rows[:-1]).all()
+        places = np.arange(len(rows)) if rising else np.argsort(rows, kind="stable")
+        in_order = rows if rising else rows[places]
+        ends = np.searchsorted(in_order, self._starts)  # where the rows of each shard begin
+        for i in np.flatnonzero(np.diff(ends)).tolist():
+            here, shard = slice(ends[i], ends[i + 1]), self.shards[i]
+            yield Piece(places[here], shard.cls, shard.token_ids, shard.weights, in_order[here] - self._starts[i])
+
     def gather(
         self, rows: Sequence[int] | np.ndarray, top_k: int | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -221,20 +244,13 @@ class ForwardStore:
         width = min(top_k or self.top_k, self.top_k)
         dtype = self.shards[0].token_ids.dtype if self.shards else np.uint16
         cls = np.empty((len(rows), self.model.cls_dim), np.float32)
-        token_ids, weights = np.empty((len(rows), self.top_k), dtype), np.empty((len(rows), self.top_k), np.float32)
-        order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
-        rising = rows if order is None else rows[order]
-        ends = np.searchsorted(rising, self._starts)  # where the rows of each shard begin
-        for i in np.flatnonzero(np.diff(ends)).tolist():
-            here: Any = slice(ends[i], ends[i + 1])
-            shard, local = self.shards[i], rising[here] - self._starts[i]
+        token_ids, weights = np.empty((len(rows), width), dtype), np.empty((len(rows), width), np.float32)
+        for piece in self.pieces(rows):
             # Unlike an index, ``take`` copies rows at a time, and lets other threads run.
-            for source, target in ((shard.cls, cls), (shard.token_ids, token_ids), (shard.weights, weights)):
-                np.take(source, local, axis=0, out=target[here], mode="clip")
-        if order is not None:
-            places = np.argsort(order)
-            cls, token_ids, weights = cls[places], token_ids[places], weights[places]
-        return cls, token_ids[:, :width], weights[:, :width]
+            cls[piece.places] = piece.cls.take(piece.rows, axis=0)
+            token_ids[piece.places] = piece.token_ids.take(piece.rows, axis=0)[:, :width]
+            weights[piece.places] = piece.weights.take(piece.rows, axis=0)[:, :width]
+        return cls, token_ids, weights
 
     def content(self, row: int) -> str | None:
         """The text of a document as it was encoded, or None when the store was made without ``--store-contents``."""
