@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
     options = vars(parser().parse_args(argv))
-    log.logger.info("%s", api.encode_queries(**options))
+    log.conclude(api.encode_queries(**options))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ comparisons of the table.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from pyserini_dupmae.evaluation.comparison import TESTS
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     if options.output_format != "json":
         for note in result.notes():
-            print(note, file=sys.stderr)
+            log.logger.info("%s", note)
     print(getattr(result, options.output_format)())
 
 

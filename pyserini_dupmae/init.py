@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     texts = (text for source in options.pop("ot_texts") for text in read_texts(source))
     sources = options.pop("calibrate")
     calibrate_on = None if sources is None else _in_turn([read_texts(source) for source in sources])
-    print(api.init(options.pop("source"), texts=texts, calibrate_on=calibrate_on, **options))
+    log.conclude(api.init(options.pop("source"), texts=texts, calibrate_on=calibrate_on, **options))
 
 
 def _in_turn(sources: Sequence[Iterator[str]]) -> Iterator[str]:

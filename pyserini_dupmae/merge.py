@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
     args = parser().parse_args(argv)
-    print(api.merge(args.runs, output=args.output, output_format=args.output_format))
+    log.conclude(api.merge(args.runs, output=args.output, output_format=args.output_format))
 
 
 if __name__ == "__main__":

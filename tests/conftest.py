@@ -19,6 +19,7 @@ import torch
 from transformers import BertTokenizer
 
 from pyserini_dupmae.modeling import DupMAEConfig, DupMAEModel
+from pyserini_dupmae.util.log import logger
 from tests.helpers import RunCommand, tiny_bert, write_jsonl, write_lines
 
 SOURCES = ("argparse.py", "calendar.py", "csv.py", "datetime.py", "_pydatetime.py", "decimal.py", "_pydecimal.py")
@@ -74,6 +75,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no process is left alone with one in the end."""
     first = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: first.get(item.path.name, len(first)))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a command does to the package's logger, with ``--quiet`` or without, ends with the test."""
+    level, handlers, propagate = logger.level, list(logger.handlers), logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

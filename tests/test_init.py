@@ -75,6 +75,11 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
     return command
 
 
+def test_quiet_prints_nothing(checkpoint, tmp_path, capfd):
+    init.main(["--from", str(checkpoint("bert")), "--output", str(tmp_path / "model"), "--quiet"])
+    assert capfd.readouterr() == ("", "")
+
+
 def test_cls_dim_of_a_small_encoder(checkpoint, tmp_path):
     init.main(["--from", str(checkpoint("bert")), "--output", str(tmp_path / "model")])
     model = AutoModel.from_pretrained(tmp_path / "model")

@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if int(os.environ["RANK"]) > 0:
             return follow()
         options["processes"] = Torchrun()
-    print(api.encode(**options, to=[] if alone else asked or DEFAULT_KINDS))
+    log.conclude(api.encode(**options, to=[] if alone else asked or DEFAULT_KINDS))
 
 
 if __name__ == "__main__":

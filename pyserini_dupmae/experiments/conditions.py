@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open, require_file, require_folder, write_json
 from pyserini_dupmae.util.json_text import parse_json, read_json
 from pyserini_dupmae.util.lock import alone
+from pyserini_dupmae.util.log import is_quiet, logger
+from pyserini_dupmae.util.progress import duration
 
 SEARCHED = {"hybrid": ("faiss", "lucene"), "dense": ("faiss",), "sparse": ("lucene",)}
 """The search command's modes -> the indexes that are searched."""
@@ -76,7 +80,8 @@ class Reproduction:
 
     def __str__(self) -> str:
         good, of = len(self.finished) - len(self.failed), len(self.finished)
-        return f"{good} of {of} condition(s) without a failure; results in {self.output}"
+        took = duration(self.seconds)
+        return f"{good} of {of} condition(s) without a failure in {took}; results in {self.output}"
 
 
 def reproduce(
@@ -94,6 +99,8 @@ def reproduce(
     report: str | PathLike[str] | None = None,
 ) -> Reproduction:
     """Run conditions and check their numbers; print each step and each check. What is done is not done again.
+
+    Its commands are as loud as the package's logger: below INFO they show what they say, above it steps are not told.
 
     Args:
         conditions: names, or patterns with ``*``, ``?`` and ``[]``.
@@ -179,6 +186,7 @@ class _Runner:
     def __init__(self, catalogue: Catalogue, place: Workplace, plans: Mapping[str, ConditionPlan]):
         self.catalogue, self.place, self.plans = catalogue, place, plans
         self._finished: dict[str, Finished] = {}
+        self._begun = 0
 
     def run(self, condition: AnyCondition) -> Finished:
         """Run a condition, and those whose mean it is before it. A failure is in what is returned, not raised."""
@@ -192,12 +200,15 @@ class _Runner:
 
     def _single(self, planned: ConditionPlan) -> Finished:
         condition = planned.condition
-        print(f"{condition.name}: {condition.description}", flush=True)
+        self._begun += 1
+        print(f"[{self._begun}/{len(self.plans)}] {condition.name}: {condition.description}", flush=True)
         finished, outcomes = Finished(condition), []
         try:
-            for step in planned.steps:
-                outcomes.append(run(step))
-                print(f"  {outcomes[-1]}", flush=True)
+            for number, step in enumerate(planned.steps, 1):
+                where = f"  {condition.name} [{number}/{len(planned.steps)}] "
+                begin = partial(_say, f"{where}{step.title} (log: {step.log})")
+                outcomes.append(run(step, show=logger.isEnabledFor(logging.DEBUG), begin=begin))
+                _say(f"{where}{outcomes[-1]}")
             self._check(planned, finished, [outcome.record.command for outcome in outcomes])
         except StepError as error:
             finished.error = str(error)
@@ -303,6 +314,11 @@ def _markdown(conditions: Sequence[Finished]) -> Iterator[str]:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _say(line: str) -> None:
+    if not is_quiet():
+        print(line, flush=True)
 
 
 def _print_checks(finished: Finished) -> None:

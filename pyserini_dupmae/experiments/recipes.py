@@ -27,6 +27,7 @@ from pyserini_dupmae.experiments.yaml_lines import parse
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open, require_folder, write_json
 from pyserini_dupmae.util.lock import alone
+from pyserini_dupmae.util.log import is_quiet
 
 SHIPPED = Path(__file__).parent / "recipes"
 SUFFIX = ".yaml"
@@ -252,9 +253,11 @@ def _rows(results: Iterable[ConditionResult]) -> list[dict[str, Any]]:
 
 def _run_shown(steps: Sequence[Step]) -> Iterable[Outcome]:
     for number, step in enumerate(steps, 1):
-        print(f"[{number}/{len(steps)}] {step.title}: {step.shell()}", flush=True)
-        outcome = run(step, show=True)
-        print(f"[{number}/{len(steps)}] {outcome}", flush=True)
+        if not is_quiet():
+            print(f"[{number}/{len(steps)}] {step.title}: {step.shell()}", flush=True)
+        outcome = run(step, show=not is_quiet())
+        if not is_quiet():
+            print(f"[{number}/{len(steps)}] {outcome}", flush=True)
         yield outcome
 
 

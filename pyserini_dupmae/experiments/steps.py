@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ from pyserini_dupmae.util.digests import Digest, differences, digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import remove, write_json
 from pyserini_dupmae.util.json_text import read_json
+from pyserini_dupmae.util.log import option
+from pyserini_dupmae.util.progress import duration
 
 PIPE_BYTES = 65536
 PR_SET_PDEATHSIG = 1
@@ -133,7 +135,7 @@ class Outcome:
         if self.skipped:
             return f"{self.step.title}: done before"
         again = f" again, for this changed: {self.changes}" if self.changes else ""
-        return f"{self.step.title}: run{again} ({self.record.seconds:.1f} s)"
+        return f"{self.step.title}: run{again} ({duration(self.record.seconds or 0)})"
 
 
 def standing(step: Step) -> Standing:
@@ -146,11 +148,12 @@ def standing(step: Step) -> Standing:
     return Standing(inputs, record, "; ".join(_changes(step, record, inputs)) if record else "")
 
 
-def run(step: Step, show: bool = False) -> Outcome:
-    """Run the step unless its output is there and still valid.
+def run(step: Step, show: bool = False, begin: Callable[[], object] = lambda: None) -> Outcome:
+    """Run the step, as loud as this process is, unless its output is there and still valid.
 
     Args:
         show: print what the command prints, which is in its log either way.
+        begin: called before the command, if it is run.
 
     Raises:
         StepError: the command fails, an input is not there, or a guarded step is not what it was.
@@ -163,6 +166,7 @@ def run(step: Step, show: bool = False) -> Outcome:
             f"{step.title}: {step.output} is not used, because this changed since it was built: {found.changes}. "
             f"Restore what it was, or delete {step.output} and {step.record.name} to build it again"
         )
+    begin()
     goes_on = found.interrupted or (step.guarded and found.record is None)
     return Outcome(step, _execute(step, found.inputs, goes_on, show), changes=found.changes)
 
@@ -211,7 +215,7 @@ def _execute(step: Step, inputs: dict[str, Digest], goes_on: bool, show: bool) -
     started = time.perf_counter()
     with open(step.log, "ab" if goes_on else "wb") as log:
         log.write(f"$ {begun.command}\n".encode())
-        status = _call([sys.executable, "-m", *step.command], log, show)
+        status = _call([sys.executable, "-m", *step.command, *option()], log, show)
     if status:
         text = step.log.read_text(encoding="utf-8", errors="replace")
         last = [line.strip() for line in text.splitlines() if line.strip()][-1]

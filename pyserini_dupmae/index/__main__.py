@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         milvus_index=args.milvus_index,
     )
     if result.next_command is not None:
-        print("search it with:", result.next_command, sep="\n")
+        log.conclude(f"search it with:\n{result.next_command}")
 
 
 if __name__ == "__main__":

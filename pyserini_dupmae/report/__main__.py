@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
     log.show()
     options = parser().parse_args(argv)
-    print(report(options.results, output=options.output, title=options.title))
+    log.conclude(report(options.results, output=options.output, title=options.title))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ For example::
     python -m pyserini_dupmae.reproduce --condition 'msmarco-v1-passage*.stage3' --model dupmae-stage3=DIR \\
         --data MSMARCO --output WORK
 
-Every step is a command, run as ``--display-commands`` shows it; what is done is not done again. Prints [OK], [OKish]
-(within the tolerance), [FAIL] or, for what nobody has measured yet, [NEW]. Exit status 1: something failed.
+Every step is a command, run as ``--display-commands`` shows it, with this command's ``--quiet`` or ``--verbose``; what
+is done is not done again. Prints which step of which condition is at work, where its log is and how long it took, then
+[OK], [OKish] (within the tolerance), [FAIL] or, for what nobody has measured yet, [NEW]; ``--quiet``: the latter alone,
+``--verbose``: what each step says too. Exit status 1: something failed.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     if options.dry_run:
         return
-    print(done)
+    log.conclude(done)
     if done.failed:
         raise SystemExit(FAILED_STATUS)
 

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
     options = vars(parser().parse_args(argv))
-    print(api.search(**options))
+    log.conclude(api.search(**options))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pyserini_dupmae.evaluation.results import TRAINING_LOG
@@ -23,7 +24,7 @@ from pyserini_dupmae.util.errors import UserError, first_line
 from pyserini_dupmae.util.files import atomic_open, remove, write_json
 from pyserini_dupmae.util.json_text import read_json
 from pyserini_dupmae.util.lock import LOCK
-from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.log import is_quiet, logger
 from pyserini_dupmae.util.resume import begun_with, difference
 
 RUN = "run.json"
@@ -106,6 +107,8 @@ class TrainingRun:
             raise UserError(first_line(error)) from error
         if trainer.is_world_process_zero():
             write_json(self.output / RUN, self.started_with)
+        if is_quiet():
+            trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_KeepLog(self.output / TRAINING_LOG))
         try:
             trainer.train(resume_from_checkpoint=str(self.resumed) if self.resumed else None)

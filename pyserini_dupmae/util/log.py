@@ -30,3 +30,24 @@ def show() -> None:
         logger.addHandler(_StandardError())
         logger.propagate = False
     logger.setLevel(logging.INFO)
+
+
+def conclude(result: object) -> None:
+    """Print how a command ended on standard output, unless it was told ``--quiet``.
+
+    What a command is asked to show, such as a table, is printed in any case.
+    """
+    if logger.isEnabledFor(logging.INFO):
+        print(result, flush=True)
+
+
+def is_quiet() -> bool:
+    """Whether somebody asked for warnings alone."""
+    return logger.level > logging.INFO
+
+
+def option() -> list[str]:
+    """What makes another command as loud as this one: ``--quiet``, ``--verbose`` or nothing."""
+    if is_quiet():
+        return ["--quiet"]
+    return ["--verbose"] if logger.isEnabledFor(logging.DEBUG) else []

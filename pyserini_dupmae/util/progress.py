@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, Self
 
-from pyserini_dupmae.util.log import logger
+from pyserini_dupmae.util.log import is_quiet, logger
 
 BETWEEN_LINES = 30.0
 BETWEEN_LINES_VERBOSE = 5.0
@@ -19,7 +19,7 @@ clock = time.monotonic
 def is_watched() -> bool:
     """Whether a bar may be drawn: standard error is a terminal or a notebook's, and nobody asked for quiet."""
     shown = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return shown and (logger.level or logging.INFO) <= logging.INFO
+    return shown and not is_quiet()
 
 
 class Progress:

@@ -33,7 +33,7 @@ def written(
     output = tmp_path_factory.mktemp("queries") / "encoded"
     finished = run_command("encode_queries", *options(awkward_topics, tiny_model_dir, output))
     assert finished.returncode == 0, finished.stderr
-    assert f"22 queries in {output}: --encoded-queries {output}" in finished.stderr
+    assert f"22 queries in {output}: --encoded-queries {output}" in finished.stdout
     return output
 
 

@@ -47,8 +47,8 @@ def test_the_command_prints_tables_and_notes(folder):
         assert line[: len(expected)] == expected
     assert all(0 < float(p) <= 1 for line in printed[-2:] for p in line[-2:])
     assert done.stderr.splitlines() == [
-        "first.txt: 1 of 3 judged queries are not in the run, counted as 0",
-        "first.txt: 1 queries of the run are not judged, left out",
+        "pyserini_dupmae: first.txt: 1 of 3 judged queries are not in the run, counted as 0",
+        "pyserini_dupmae: first.txt: 1 queries of the run are not judged, left out",
     ]
 
 

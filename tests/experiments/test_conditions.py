@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -81,7 +82,14 @@ def work(done: tuple[Path, str], tmp_path: Path) -> Path:
 def test_docstrings_gives_the_expected_numbers(done: tuple[Path, str]) -> None:
     folder, printed = done
     assert "[FAIL]" not in printed
-    assert printed.endswith(f"1 of 1 condition(s) without a failure; results in {folder}\n")
+    header, *lines, last = printed.splitlines()
+    assert header.startswith("[1/1] docstrings-small: ")
+    steps = [line.removeprefix("  docstrings-small ") for line in lines if line.startswith("  docstrings-small ")]
+    assert len(steps) == 16
+    for number, (begun, ended) in enumerate(zip(steps[::2], steps[1::2], strict=True), 1):
+        assert re.fullmatch(rf"\[{number}/8\] .* \(log: {folder}/.*\.log\)", begun)
+        assert re.fullmatch(rf"\[{number}/8\] .*: run \((\d+ min )?\d+ s\)", ended)
+    assert re.fullmatch(rf"1 of 1 condition\(s\) without a failure in .* s; results in {folder}", last)
     (report,) = json.loads(folder.with_name("report.json").read_text())["conditions"]
     assert {check["quantity"] for check in report["checks"]} == {
         *(f"index {name}" for name in ("documents", "postings", "weights", "dimension")),
@@ -95,6 +103,11 @@ def test_nothing_is_done_twice_wherever_it_lies(reproduce: Command, work: Path) 
     assert status == 0
     assert printed.count(": done before") == 8
     assert ": run" not in printed
+    checks = [line for line in printed.splitlines() if "[OK]" in line]
+    assert reproduce("--condition", "docstrings-small", "--output", work, "--quiet") == (
+        0,
+        "\n".join([printed.splitlines()[0], *checks, ""]),
+    )
 
 
 @pytest.mark.slow

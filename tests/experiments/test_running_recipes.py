@@ -78,6 +78,8 @@ def test_nothing_is_done_twice(work: Path, capsys: pytest.CaptureFixture[str]) -
     before = {path: path.stat().st_mtime_ns for path in Path("quick").rglob("*")}
     main(["quick.yaml"])
     assert capsys.readouterr().out.count(": done before") == 3
+    main(["quick.yaml", "--quiet"])
+    assert capsys.readouterr() == ("", "")
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

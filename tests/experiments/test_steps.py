@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyserini_dupmae.experiments.steps import Step, StepError, run, standing
+from pyserini_dupmae.util.log import logger
 
 
 @pytest.fixture
@@ -120,6 +122,23 @@ def test_what_a_command_prints_is_shown_and_logged(step: Step, capfd: pytest.Cap
     assert "error: cannot read nowhere" in capfd.readouterr().out
     assert "error" not in quiet
     assert "error: cannot read nowhere" in failing.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("level", "given"), [(logging.NOTSET, []), (logging.INFO, []), (logging.DEBUG, ["--verbose"]), (30, ["--quiet"])]
+)
+def test_a_step_is_as_loud_as_what_runs_it(
+    level: int, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "echo.py").write_text("import sys\nprint(sys.argv[2:])\nopen(sys.argv[1], 'w').close()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    logger.setLevel(level)
+    begun: list[str] = []
+    echo = Step("echo", ["echo", str(tmp_path / "out")], tmp_path / "out")
+    for _ in range(2):
+        run(echo, begin=lambda: begun.append("begun"))
+    assert begun == ["begun"]
+    assert echo.log.read_text() == f"$ {echo.shell()}\n{given}\n"
 
 
 def test_a_command_does_not_outlive_a_killed_run(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_the_command(folder):
     done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["out/report.html", "out/report.md"]
+    done = subprocess.run([*command, *words, "--quiet"], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     made = report(folder / "results", output=folder / "again", title="Mine & yours")
     assert made.results == 14
     assert made.html.read_bytes() == (folder / "out" / "report.html").read_bytes()

@@ -17,11 +17,8 @@ def seconds(monkeypatch):
     """The time, as a list of one number that a test moves on; the package's messages are shown."""
     now = [0.0]
     monkeypatch.setattr(progress, "clock", lambda: now[0])
-    level, handlers, propagate = log.logger.level, list(log.logger.handlers), log.logger.propagate
     log.show()
-    yield now
-    log.logger.level, log.logger.handlers, log.logger.propagate = level, handlers, propagate
-    log.logger.setLevel(level)
+    return now
 
 
 def work(seconds: list[float], steps: int, each: float) -> None:

@@ -114,8 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments=made.arguments(options),
         **given(options, FinetuneSettings),
     )
-    log.logger.info("%s", done)
-    log.logger.info("done; next: python -m pyserini_dupmae.encode ... encoder --encoder %s", done.folder)
+    log.conclude(f"{done}\nnext: python -m pyserini_dupmae.encode ... encoder --encoder {done.folder}")
 
 
 if __name__ == "__main__":

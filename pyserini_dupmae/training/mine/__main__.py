@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with ``argv`` (default: the command line); raises `UserError`."""
     log.show()
     options = vars(parser().parse_args(argv))
-    log.logger.info("%s", api.mine(**options))
+    log.conclude(api.mine(**options))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = vars(args)
     options = PairOptions(**{field.name: given[field.name] for field in fields(PairOptions)})
     settings = PairSettings(**{field.name: given[field.name] for field in fields(PairSettings)})
-    print(train(args.source, args.prepared, args.output, options, settings))
+    log.conclude(train(args.source, args.prepared, args.output, options, settings))
 
 
 if __name__ == "__main__":

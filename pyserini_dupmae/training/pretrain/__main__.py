@@ -83,8 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments=made.arguments(options),
         **given(options, PretrainSettings),
     )
-    log.logger.info("%s", done)
-    log.logger.info("done; next: python -m pyserini_dupmae.init --from %s --output DIR", done.folder)
+    log.conclude(f"{done}\nnext: python -m pyserini_dupmae.init --from {done.folder} --output DIR")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dev_queries=options.dev_queries,
         passages=options.passages,
     )
-    print(f"{options.output}: {documents} documents, {queries} queries")
+    log.conclude(f"{options.output}: {documents} documents, {queries} queries")
 
 
 if __name__ == "__main__":

@@ -108,8 +108,7 @@ def _train(argv: Sequence[str]) -> None:
         overwrite=options.overwrite,
         arguments=made.arguments(options),
     )
-    log.logger.info("%s", done)
-    log.logger.info("done; next: python -m pyserini_dupmae.training.teacher score --teacher %s", done.folder)
+    log.conclude(f"{done}\nnext: python -m pyserini_dupmae.training.teacher score --teacher {done.folder}")
 
 
 def score_parser() -> argparse.ArgumentParser:
@@ -155,7 +154,7 @@ def score_parser() -> argparse.ArgumentParser:
 
 def _score(argv: Sequence[str]) -> None:
     options = vars(score_parser().parse_args(argv))
-    log.logger.info("%s", api.score(**options))
+    log.conclude(api.score(**options))
 
 
 COMMANDS = {"train": _train, "score": _score}

@@ -217,7 +217,7 @@ def test_the_command_writes_what_the_function_does(
     options = _options(encoded, tiny_model_dir, source, tmp_path / "command.jsonl.gz", *more)
     finished = run_command("training.mine", *options)
     assert finished.returncode == 0, finished.stderr
-    assert "negatives of 4 queries, 4 of them mined" in finished.stderr
+    assert "negatives of 4 queries, 4 of them mined" in finished.stdout
     assert "engine scan: all 301 documents are scored, as asked for" in finished.stderr
     same = {"depth": 30, "skip": 2, "mode": "sparse", "queries": 4, "seed": 5}
     _mine(encoded, tiny_model_dir, source, tmp_path / "function.jsonl.gz", **same)
