@@ -1,4 +1,4 @@
-"""Why a document has its score: Eq. 12 taken apart into [CLS] and the tokens that carry it.
+"""Why a document has its score: Eq. 12 taken apart into [CLS] and the terms of the bag of words.
 
 python -m pyserini_dupmae.explain --index OUT --encoder MODEL --query "how tides arise" --docid D17
 """
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     add_encoder(result)
     add("--query", required=True, help="text of the query")
     add("--docid", required=True, help="the document")
-    add("--tokens", type=positive_int, default=20, metavar="N", help="tokens to print")
+    add("--tokens", type=positive_int, default=20, metavar="N", help="terms to print")
     return result
 
 

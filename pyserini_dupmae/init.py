@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="SOURCE",
         help="with hidden+token or bm25: texts, as pre-training reads them, in which document frequencies are counted",
     )
-    made.add_argument("--activation", choices=ACTIVATIONS, help="over mu (default: relu)")
+    made.add_argument("--activation", choices=ACTIVATIONS, help="over the weights of a bag of words (default: relu)")
     made.add_argument(
         "--pooling",
         choices=POOLINGS,
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--dense-norm",
         choices=DENSE_NORMS,
-        help="l2: the dense part of a score is a learned scale times the cosine (default: none, the inner product)",
+        help="l2: the [CLS] part of a score is a learned scale times the cosine (default: none, the inner product)",
     )
     made.add_argument(
         "--dense-scale", type=float, help="what that scale begins with; a cosine of 1 scores this much (default: 20)"
@@ -92,11 +92,13 @@ def parser() -> argparse.ArgumentParser:
         help="with --lexical bm25, entries for whole words that the tokenizer splits (default: 32768 with WordPiece, "
         "else 0, which is none)",
     )
-    made.add_argument("--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in mu")
+    made.add_argument(
+        "--sep-is-ordinary", action="store_true", default=None, help="let [SEP] count in the bag of words"
+    )
     made.add_argument("--query-max-length", type=positive_int, help="tokens of a query (default: 32)")
     made.add_argument("--doc-max-length", type=positive_int, help="tokens of a document (default: 144)")
     made.add_argument(
-        "--query-top-k", type=positive_int, help="entries of mu kept of a query (default: all that are positive)"
+        "--query-top-k", type=positive_int, help="terms kept of a query's bag of words (default: all that are positive)"
     )
     made.add_argument("--ot-scale", type=float, default=1.0, help="logits l of W^O become OT_SCALE (l - OT_THRESHOLD)")
     made.add_argument("--ot-threshold", type=float, default=0.0, help="the threshold of --ot-scale")
@@ -105,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="SOURCE",
         help="texts, as pre-training reads them, by which both are found: few positive entries in a text's bag of "
-        "words, and as much weight for it as for the dense part",
+        "words, and as much weight for it as for the [CLS] part",
     )
     made.add_argument(
         "--query-terms", type=positive_int, metavar="N", help="positive entries of the median query (default: 64)"

@@ -9,7 +9,7 @@ No document passes through the model again: all that is varied is made from the 
                         is what can be cut after encoding; a model trained at that d' (Eq. 10) may well do better.
     --quantization-bits what the quantised weights of the impact index alone would score, as in Pyserini's sparse
                         search, and not the exact weights of the store; 0: these. The query's weights stay floats.
-    --query-terms       the largest entries of mu_q alone; 0: all positive ones.
+    --query-terms       the largest terms of the query's bag of words alone; 0: all positive ones.
 
 The first value of each option is the base, which one option at a time leaves; --full-grid takes all combinations.
 Rankings are exact for what a setting scores with. Each row of the table has the metrics, the megabytes (10^6 bytes) of
@@ -56,12 +56,18 @@ def parser() -> argparse.ArgumentParser:
     add("--topics", required=True, help="as of pyserini_dupmae.search; only those that are judged are searched")
     add("--qrels", required=True, help="as of pyserini_dupmae.evaluate")
     add("--output", type=path_type, required=True, metavar="DIR", help="where records and indexes go")
-    add("--modes", nargs="+", choices=MODES, default=MODES, help="what to measure")
+    add(
+        "--modes",
+        nargs="+",
+        choices=MODES,
+        default=MODES,
+        help="hybrid: by Eq. 12; dense: by [CLS] alone; sparse: by the bag of words alone",
+    )
     numbers: dict[str, Any] = {"nargs": "+", "metavar": "N"}
     add("--cls-dim", type=positive_int, **numbers, help="d' (default: the model's, half and a quarter of it)")
     add("--top-k", type=positive_int, **numbers, help="k (default: the store's, half and a quarter of it)")
     add("--quantization-bits", type=_natural, dest="bits", **numbers, help="0 to 16 (default: 8 4)")
-    add("--query-terms", type=_natural, **numbers, help="largest entries of a query (default: 0 64 16)")
+    add("--query-terms", type=_natural, **numbers, help="largest terms of a query's bag of words (default: 0 64 16)")
     add("--full-grid", action="store_true", help="all combinations of the values")
     add("--metrics", nargs="+", default=METRICS, metavar="METRIC", help="measures, as of pyserini_dupmae.evaluate")
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")

@@ -77,8 +77,9 @@ class DemoResult:
             tokens = ", ".join(f"{share.token} {share.contribution:.2f}" for share in reason.tokens[:TOKENS])
             text = " ".join(self.collection.documents[hit.docid].split())
             lines += [
-                f"{rank}. {hit.docid}  {reason.score:.2f} = [CLS] {reason.cls_score:.2f} + words {reason.ot_score:.2f}",
-                f"   words: {tokens or 'none in common'}",
+                f"{rank}. {hit.docid}  {reason.score:.2f} = "
+                f"[CLS] {reason.cls_score:.2f} + bag of words {reason.ot_score:.2f}",
+                f"   terms: {tokens or 'none in common'}",
                 f"   {text if len(text) <= WIDTH else text[: WIDTH - 3] + '...'}",
             ]
         return "\n".join(lines)

@@ -60,8 +60,8 @@ def _add_input(group: argparse.ArgumentParser) -> None:
 def _add_output(group: argparse.ArgumentParser) -> None:
     add_index(group, "folder to write to", dest="output")
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
-    group.add_argument("--to-faiss", **to, const="faiss", help="write a FAISS index")
-    group.add_argument("--to-lucene", **to, const="lucene", help="write a Lucene impact index")
+    group.add_argument("--to-faiss", **to, const="faiss", help="write a FAISS index, of [CLS]")
+    group.add_argument("--to-lucene", **to, const="lucene", help="write a Lucene impact index, of the bags of words")
     group.add_argument("--to-postings", **to, const="postings", help="write what search --engine scan reads")
     group.add_argument("--to-jsonl", **to, const="jsonl", help="write jsonl for other tools")
     group.add_argument("--store-only", action="store_true", help="write no index (default: FAISS and Lucene)")
@@ -84,7 +84,9 @@ def _add_model(group: argparse.ArgumentParser) -> None:
         help="processes that encode, a shard at a time each: one a GPU, or on a CPU with a part of its cores",
     )
     add_dtype(group, "bfloat16 on a GPU that has it natively, else float32")
-    group.add_argument("--top-k", type=positive_int, help="tokens kept of a document (default: the model's)")
+    group.add_argument(
+        "--top-k", type=positive_int, help="terms kept of a document's bag of words (default: the model's)"
+    )
     group.add_argument(
         "--idf",
         metavar="collection|general|DIR",

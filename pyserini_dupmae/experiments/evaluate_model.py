@@ -1,4 +1,4 @@
-"""A model measured on collections: encoded, searched by [CLS], by ordinary tokens and by Eq. 12, and evaluated."""
+"""A model measured on collections: encoded, searched by [CLS], by the bag of words and by Eq. 12, and evaluated."""
 
 from __future__ import annotations
 

@@ -33,13 +33,18 @@ def parser() -> argparse.ArgumentParser:
     add_index(result, "folders that pyserini_dupmae.encode wrote, in order", nargs="+")
     add("--output", type=path_type, metavar="DIR", help="where the indexes go (default: the one folder of --index)")
     to: dict[str, Any] = {"action": "append_const", "dest": "to"}
-    add("--to-faiss", **to, const="faiss", help="write DIR/faiss (default: this and --to-lucene)")
-    add("--to-lucene", **to, const="lucene", help="write DIR/lucene (default: this and --to-faiss)")
+    add("--to-faiss", **to, const="faiss", help="write DIR/faiss, of [CLS] (default: this and --to-lucene)")
+    add(
+        "--to-lucene",
+        **to,
+        const="lucene",
+        help="write DIR/lucene, of the bags of words (default: this and --to-faiss)",
+    )
     add("--to-postings", **to, const="postings", help="write DIR/postings, what search --engine scan reads")
     add("--to-jsonl", **to, const="jsonl", help="write DIR/jsonl: JsonVectorCollection and dense jsonl")
     add("--faiss-factory", default="Flat", metavar="F", help="type of the FAISS index; only Flat gives exact search")
-    add("--top-k", type=positive_int, metavar="K", help="weights of a document in the sparse index (default: all kept)")
-    add("--quantization-bits", type=int, default=8, metavar="B", help="bits of a weight in the sparse index, 1 to 16")
+    add("--top-k", type=positive_int, metavar="K", help="terms of a document in Lucene (default: all kept)")
+    add("--quantization-bits", type=int, default=8, metavar="B", help="bits of a weight in Lucene, 1 to 16")
     add("--to-milvus", **to, const=MILVUS, help="load into the Milvus at --uri, what search --engine milvus reads")
     add_milvus(result)
     add("--milvus-index", choices=tuple(DENSE_INDEXES), default="FLAT", help="of [CLS]; only FLAT gives exact search")

@@ -42,12 +42,22 @@ def parser() -> argparse.ArgumentParser:
     add("--output-format", choices=("trec", "msmarco"), default="trec", help="form of the run")
     add("--explanations", metavar="FILE", help="also write what each query found and which words count (.jsonl)")
     add("--hits", type=positive_int, default=1000, metavar="N", help="documents a query")
-    add("--mode", choices=("dense", "sparse", "hybrid"), default="hybrid", help="both parts of Eq. 12, or one alone")
+    add(
+        "--mode",
+        choices=("dense", "sparse", "hybrid"),
+        default="hybrid",
+        help="hybrid: by Eq. 12; dense: by [CLS] alone; sparse: by the bag of words alone",
+    )
     add_engine(result, MILVUS)
     add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--max-depth", type=positive_int, metavar="N", help="longest list to ask an index for (default: any)")
     add("--remove-query", action="store_true", help="leave out the document that has the query's own id")
-    add("--query-top-k", type=positive_int, metavar="N", help="entries of mu kept of a query (default: the model's)")
+    add(
+        "--query-top-k",
+        type=positive_int,
+        metavar="N",
+        help="terms kept of a query's bag of words (default: the model's)",
+    )
     add("--query-max-length", type=positive_int, metavar="N", help="tokens kept of a query (default: the model's)")
     add_shard(result, "which part of the collection to search")
     add("--verify", action="store_true", help="read the whole collection first and compare it with its checksums")

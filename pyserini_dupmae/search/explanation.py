@@ -1,4 +1,4 @@
-"""Why a document has its score: Eq. 12 taken apart into [CLS] and the tokens that carry it."""
+"""Why a document has its score: Eq. 12 taken apart into [CLS] and the terms of the bag of words."""
 
 from __future__ import annotations
 
@@ -44,15 +44,16 @@ class Explanation:
         return self.table()
 
     def table(self, tokens: int = 20) -> str:
-        """Plain text, with the ``tokens`` largest tokens in full and the others as one line."""
+        """Plain text: both parts, then the ``tokens`` largest terms of the second in full, the others as one line."""
         heading = f"{'part':<20}{'contribution':>14}{'share':>8}{'query':>10}{'document':>10}"
-        lines = [f"{self.docid}: score {self.score:.6f}", heading, self._line("[CLS]", self.cls_score)]
+        parts = [self._line("[CLS]", self.cls_score), self._line("bag of words", self.ot_score)]
+        lines = [f"{self.docid}: score {self.score:.6f}", heading, *parts]
         for share in self.tokens[:tokens]:
             weights = f"{share.query_weight:10.4f}{share.document_weight:10.4f}"
-            lines.append(self._line(share.token, share.contribution) + weights)
+            lines.append(self._line(f"  {share.token}", share.contribution) + weights)
         rest = self.tokens[tokens:]
         if rest:
-            lines.append(self._line(f"{len(rest)} more tokens", sum(share.contribution for share in rest)))
+            lines.append(self._line(f"  {len(rest)} more", sum(share.contribution for share in rest)))
         return "\n".join(lines)
 
     def _line(self, part: str, contribution: float) -> str:

@@ -53,7 +53,7 @@ def test_the_collection_and_the_table(made):
 
 def test_an_explained_answer(made):
     (first,) = (line for line in made.answer("copy a file").splitlines() if line.startswith("1. "))
-    docid, score, cls, words = first.split()[1], *(float(first.split()[i]) for i in (2, 5, 8))
+    docid, score, cls, words = first.split()[1], *(float(first.split()[i]) for i in (2, 5, 10))
     assert docid == made.searcher.search("copy a file", 1)[0].docid
     assert score == pytest.approx(cls + words, abs=0.02)
 

@@ -45,13 +45,13 @@ def test_a_long_table_ends_with_what_is_left(searcher, corpus):
     explanations = [explain(searcher, query=QUERY, docid=docid) for docid, _ in corpus]
     explanation = max(explanations, key=lambda explanation: len(explanation.tokens))
     full, short = explanation.table(1000).splitlines(), explanation.table(2).splitlines()
-    assert len(full) == 3 + len(explanation.tokens)
-    assert len(short) == 6
-    assert full[:5] == short[:5]
-    assert short[5].startswith(f"{len(explanation.tokens) - 2} more tokens")
-    assert sum(float(line.split()[-4 if i else -2]) for i, line in enumerate(full[2:])) == pytest.approx(
-        explanation.score, abs=1e-4
-    )
+    assert len(full) == 4 + len(explanation.tokens)
+    assert len(short) == 7
+    assert full[:6] == short[:6]
+    assert short[6].startswith(f"  {len(explanation.tokens) - 2} more ")
+    dense, sparse = (float(line.split()[-2]) for line in full[2:4])
+    assert dense + sparse == pytest.approx(explanation.score, abs=1e-4)
+    assert sum(float(line.split()[-4]) for line in full[4:]) == pytest.approx(sparse, abs=1e-4)
 
 
 def test_a_folder_is_opened_for_it(encoded, tiny_model_dir, searcher, corpus):

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     add("--queries", type=positive_int, metavar="N", help="mine for so many queries, drawn at random (default: all)")
     add("--seed", type=seed_type, default=0, help="of that draw")
     add_shard(made, "which part of the queries to mine for")
-    add("--mode", default="hybrid", help="hybrid (Eq. 12), or dense or sparse, a part of it alone")
+    add("--mode", default="hybrid", help="hybrid: by Eq. 12; dense: by [CLS] alone; sparse: by the bag of words alone")
     add("--certify", type=positive_int, metavar="K", help="how many of the hits are to be proved (default: all)")
     add("--skip", type=int, default=0, metavar="N", help="leave out the N hardest negatives")
     add("--negatives", type=path_type, metavar="FILE", help="negatives that the teacher has scored: an earlier output")

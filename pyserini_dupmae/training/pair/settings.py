@@ -60,7 +60,7 @@ class PairSettings:
     teacher_temperature: float = _of(0.13, "what the pair's scores, from 0 to 2, are divided by before the softmax")
     labelled_bonus: float = _of(0.25, "what the score of a passage gains that somebody judged relevant")
     made_bonus: float = _of(0.1, "what the score of a passage gains that the query was made from")
-    cls_weight: float = _of(0.6, "weight of the same loss of the dense part alone")
+    cls_weight: float = _of(0.6, "weight of the same loss of the [CLS] part alone")
     ot_weight: float = _of(0.7, "weight of the same loss of the bag of words alone")
     embedding_weight: float = _of(5.0, "weight of 1 - cos of a text's dense vector and the bi-encoder's")
     excess_weight: float = _of(0.01, "weight of what a bag of words holds beyond its largest entries, as follows")

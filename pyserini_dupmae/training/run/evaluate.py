@@ -1,4 +1,4 @@
-"""Measure a model on collections: encode, search by [CLS], by ordinary tokens and by Eq. 12, evaluate.
+"""Measure a model on collections: encode, search by [CLS], by the bag of words and by Eq. 12, evaluate.
 
     python -m pyserini_dupmae.training.run.evaluate --encoder MODEL --data nfcorpus:dev cacm --output DIR
 
