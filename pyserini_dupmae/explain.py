@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pyserini_dupmae import api
 from pyserini_dupmae.util import log
-from pyserini_dupmae.util.command import add_encoder, add_index, make_parser, positive_int, run_command
+from pyserini_dupmae.util.command import OF_INDEX, add_encoder, add_index, make_parser, positive_int, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     result = make_parser("explain", __doc__)
     add = result.add_argument
     add_index(result, "folder that pyserini_dupmae.encode wrote")
-    add_encoder(result)
+    add_encoder(result, OF_INDEX)
     add("--query", required=True, help="text of the query")
     add("--docid", required=True, help="the document")
     add("--tokens", type=positive_int, default=20, metavar="N", help="terms to print")

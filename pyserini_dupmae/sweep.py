@@ -32,6 +32,7 @@ from typing import Any
 from pyserini_dupmae import api
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
+    OF_INDEX,
     add_device,
     add_encoder,
     add_engine,
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     result = make_parser("sweep", __doc__)
     add = result.add_argument
     add_index(result, "folders that pyserini_dupmae.encode wrote, in order", nargs="+")
-    add_encoder(result)
+    add_encoder(result, OF_INDEX)
     add("--topics", required=True, help="as of pyserini_dupmae.search; only those that are judged are searched")
     add("--qrels", required=True, help="as of pyserini_dupmae.evaluate")
     add("--output", type=path_type, required=True, metavar="DIR", help="where records and indexes go")

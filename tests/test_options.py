@@ -20,8 +20,8 @@ WITH_INDEX = {
     "explain": "{} --query x --docid x",
     "sweep": "{} --topics x --qrels x --output x",
     "reproduce.statistics": "{} --output x",
-    "training.mine.__main__": "{} --encoder x --data x --output x",
-    "training.run.evaluate": "{} --encoder x --data x --output x",
+    "training.mine.__main__": "{} --data x --output x",
+    "training.run.evaluate": "{} --data x --output x",
 }
 
 
@@ -67,7 +67,7 @@ QUIET = {
     "training.run.generate": "--output OUT --documents 40 --train-queries 24 --dev-queries 8 --passages 60",
 }
 SHOWS = {"__main__", "explain", "evaluate", "sweep", "demo.__main__", "reproduce.__main__"}
-SHOWS |= {"training.run.__main__", "training.run.seeds"}
+SHOWS |= {"training.run.__main__", "training.run.evaluate", "training.run.seeds"}
 
 
 @pytest.mark.parametrize("command", QUIET)

@@ -13,7 +13,8 @@ from pyserini_dupmae.data.runs import Run
 from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.encode.collection import encode
 from pyserini_dupmae.evaluation.collection import measure_searcher
-from pyserini_dupmae.evaluation.results import QUERIES_SUFFIX, SUFFIX, ConditionResult
+from pyserini_dupmae.evaluation.results import MODE_NAMES, QUERIES_SUFFIX, SUFFIX, ConditionResult
+from pyserini_dupmae.evaluation.tables import text_table
 from pyserini_dupmae.experiments.baselines import measure_baselines
 from pyserini_dupmae.experiments.prepare import QRELS, TOPICS, write_topic_set
 from pyserini_dupmae.experiments.provenance import provenance, training_log
@@ -22,13 +23,14 @@ from pyserini_dupmae.search.run import TAG
 from pyserini_dupmae.search.searcher import DupMAESearcher
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open, require_folder
+from pyserini_dupmae.util.log import conclude
 
 
 def evaluate_model(
-    encoder: str,
     data: Sequence[str],
     output: str | PathLike[str],
     *,
+    encoder: str | None = None,
     indexes: Sequence[str | PathLike[str]] = (),
     name: str | None = None,
     baselines: bool = False,
@@ -41,10 +43,11 @@ def evaluate_model(
     """Measure a model on collections. Interrupted, the same call goes on.
 
     Args:
-        encoder: a DupMAE model, by folder or name.
         data: collections, as `find_collection` takes them.
         output: the folder to write to: ``index/NAME`` is what `encode` writes, ``search/NAME.MODE.txt`` what `search`
             writes, and ``NAME.MODE.result.json`` what is returned.
+        encoder: a DupMAE model, by folder or name (default: the one that encoded ``indexes``; without these the
+            package's own).
         indexes: what `encode` wrote for each collection; without them the collections are encoded.
         name: what the results call the model (default: the name of its folder).
         baselines: measure BM25 as well, and all-MiniLM-L6-v2 if it is installed, in ``NAME.SYSTEM.result.json``.
@@ -73,7 +76,7 @@ def evaluate_model(
         done = encode(
             corpus, ir_dataset=dataset, output=folder, encoder=encoder, device=device, dtype=dtype, resume=True
         )
-        print(done)
+        conclude(done)
     results = []
     for collection, of_collection, folder in zip(collections, names, folders, strict=True):
         if baselines:
@@ -83,17 +86,27 @@ def evaluate_model(
                 documents, topics, qrels, output, collection=of_collection, metrics=METRICS, hits=hits
             )
         with DupMAESearcher(folder, encoder, engine=engine, device=device) as searcher:
+            model = encoder or searcher.encoder.identity.name
             results += _measure(
                 searcher,
                 collection,
                 of_collection,
-                name or Path(encoder).name,
+                name or Path(model).name,
                 output,
                 hits=hits,
                 threads=threads,
-                log=training_log(encoder, output),
+                log=training_log(model, output),
             )
     return results
+
+
+def table(results: Sequence[ConditionResult]) -> str:
+    """The means of ``results`` as aligned text, a row for each collection and system."""
+    rows = []
+    for one in results:
+        system = ", ".join(part for part in (one.model, MODE_NAMES[one.mode]) if part)
+        rows.append([one.collection, system, *(f"{value:.4f}" for value in one.metrics.values())])
+    return text_table(["collection", "system", *results[0].metrics], rows)
 
 
 def _name(collection: JudgedCollection) -> str:

@@ -33,7 +33,6 @@ from pyserini_dupmae.experiments.baselines import measure_baselines
 from pyserini_dupmae.experiments.provenance import provenance, training_log
 from pyserini_dupmae.experiments.sweep_indexes import SweepIndexes
 from pyserini_dupmae.experiments.sweep_settings import FACTORS, Setting, default_values, grid, require_possible
-from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.store import ForwardStore
@@ -129,7 +128,7 @@ def sweep(
         topics: as in `search`; only those that are judged are searched.
         qrels: as in `evaluate`.
         output: where records (``SETTING.result.json``, which `report` takes) and indexes go.
-        encoder: the model that encoded the collection (default: the one that comes with the package).
+        encoder: the model that encoded the collection (default: the one that it records).
         modes: of ``"hybrid"``, ``"dense"`` and ``"sparse"``.
         cls_dim: d', [CLS] on its first principal axes; default: the model's, half and a quarter of it.
         top_k: k, the first weights of each document; default: the store's, half and a quarter of it.
@@ -163,9 +162,10 @@ def sweep(
     require_possible(values, store)
     judgements = read_qrels(qrels)
     judged = _judged_topics(topics, judgements)
-    name = str(encoder or DEFAULT_MODEL)
-    model = QueryModel.load(name, device, store.dtype)
-    model.identity.require(store.model, str(folders[0]))
+    name = str(encoder or store.model.name)
+    model = QueryModel.that_encoded(
+        str(folders[0]), store.model, str(encoder) if encoder else None, device, store.dtype
+    )
     called = collection or folders[0].resolve().name
     inputs: dict[str, Any] = {
         "store": [combined(digest(folder)) for folder in store.folders],

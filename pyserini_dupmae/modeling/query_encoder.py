@@ -97,6 +97,35 @@ class QueryModel:
 
         return _load(name, device or default_device(), dtype, query_top_k, query_max_length)
 
+    @classmethod
+    def that_encoded(
+        cls,
+        place: str,
+        recorded: ModelIdentity,
+        encoder: str | None = None,
+        device: str | None = "cpu",
+        dtype: str = "float32",
+        query_top_k: int | None = None,
+        query_max_length: int | None = None,
+    ) -> QueryModel:
+        """The model that encoded what lies at ``place``, which ``recorded`` its identity.
+
+        Args:
+            encoder: the model's folder or name; default: what it was called when it encoded.
+            device, dtype, query_top_k, query_max_length: as of `load`.
+
+        Raises:
+            UserError: it cannot be loaded, or is another model.
+        """
+        try:
+            model = cls.load(encoder or recorded.name, device, dtype, query_top_k, query_max_length)
+        except UserError as error:
+            if encoder:
+                raise
+            raise UserError(f"{error}; it is the model that encoded {place}: say with --encoder where it is") from None
+        model.identity.require(recorded, place)
+        return model
+
     def encode(self, texts: Sequence[str]) -> list[EncodedQuery]:
         """Encode ``texts``, in order.
 

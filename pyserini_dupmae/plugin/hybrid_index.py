@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pyserini.search.lucene import LuceneSearcher
 
+from pyserini_dupmae.modeling.query_encoder import QueryModel
 from pyserini_dupmae.plugin.hybrid import CERTIFIED
 from pyserini_dupmae.search.index_folder import IndexFolder
 from pyserini_dupmae.search.searcher import DupMAESearcher
@@ -44,7 +45,8 @@ class HybridIndex(LuceneSearcher):
     Args:
         index_dir: the folder that was ``output`` of `encode`. Its Lucene index has texts when it was encoded with
             ``--store-contents``.
-        encoder: the model that encoded the collection, by folder or name (default: the package's own).
+        encoder: the model that encoded the collection, by folder or name (default: the one that it
+            records).
 
     Raises:
         UserError: no such collection or model, or one that did not encode the collection.
@@ -52,9 +54,18 @@ class HybridIndex(LuceneSearcher):
 
     def __init__(self, index_dir: str | os.PathLike, encoder: str | None = None):
         lucene = IndexFolder.read(Path(index_dir, "lucene"), "lucene")
+        self._place = str(index_dir)
         self._collection = DupMAESearcher(index_dir, encoder or None, certify=CERTIFIED)
         self._one_at_a_time = Lock()  # a server searches in several threads
         super().__init__(str(lucene.folder))
+
+    def require(self, encoder: str) -> None:
+        """Raise `UserError` unless ``encoder`` is the model that encoded the collection."""
+        loaded = self._collection.encoder
+        if encoder != loaded.identity.name:
+            QueryModel.load(encoder, str(loaded.model.device), loaded.dtype).identity.require(
+                loaded.identity, self._place
+            )
 
     def search(self, query: str, k: int = 10) -> list[HybridHit]:
         """The k best documents."""

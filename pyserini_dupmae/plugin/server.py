@@ -41,7 +41,10 @@ def open_configured_indexes(module: Any) -> None:
             self = copy(self)
             self._no_prebuilt_indexes = True
         try:
-            return ensure_index(self, index_name, **options)
+            opened = ensure_index(self, index_name, **options)
+            if opened.index_type == INDEX_TYPE and options.get("encoder"):
+                opened.searcher.require(options["encoder"])  # it may have been opened with another
+            return opened
         except UserError as error:
             mistake = error
         except module.IndexNotAvailableError as error:

@@ -15,6 +15,7 @@ from pyserini_dupmae import api
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     MILVUS,
+    OF_INDEX,
     add_batch_size,
     add_device,
     add_dtype,
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add_index(result, "folder that pyserini_dupmae.encode wrote; this or --uri", required=False)
     add_milvus(result)
-    add_encoder(result)
+    add_encoder(result, OF_INDEX)
     add("--topics", required=True, help="a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec) or an ir_datasets id")
     add("--output", required=True, help="the run to write")
     add("--output-format", choices=("trec", "msmarco"), default="trec", help="form of the run")

@@ -82,7 +82,7 @@ def explain(
         index: the folder that was ``output`` of `encode`, or a searcher of it, which saves opening it again.
         query: its text, or the query already encoded.
         docid: the document, whether or not a search would find it.
-        encoder: the model that encoded the collection (default: the package's own; of a searcher, its model).
+        encoder: the model that encoded the collection (default: the one that it records; of a searcher, its model).
 
     Raises:
         UserError: there is no such document, index or model.

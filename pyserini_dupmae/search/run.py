@@ -118,7 +118,8 @@ def search(
         topics: a name of Pyserini's, a file (.tsv, .txt, .jsonl, .trec), an ir_datasets id, or the topics themselves:
             pairs of query id and text, or query id -> text.
         output: the run to write.
-        encoder: the model that encoded the collection: a folder, or a name on the Hub (default: the package's own).
+        encoder: the model that encoded the collection: a folder, or a name on the Hub (default: the one that it
+            records).
         hits: documents a query.
         mode: ``"hybrid"`` (Eq. 12), or ``"dense"`` or ``"sparse"``, one part of it alone.
         certify: how many of the hits are to be proved (default: all).

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyserini_dupmae.index.milvus_client import DEFAULT_COLLECTION
-from pyserini_dupmae.modeling.default import DEFAULT_MODEL
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search.engines import Engines, Hit, open_collection, require_mode
 from pyserini_dupmae.search.milvus_engine import MilvusEngine, open_milvus
@@ -21,7 +20,7 @@ from pyserini_dupmae.util.machine import cores
 class DupMAESearcher:
     """Searches an encoded collection, and proves what it returns.
 
-    For example, with a collection that the package's own model has encoded::
+    For example::
 
         from pyserini_dupmae import DupMAESearcher
 
@@ -36,8 +35,9 @@ class DupMAESearcher:
     Args:
         index: the folder that was ``output`` of `encode`, ``--index`` of ``python -m pyserini_dupmae.encode``. Or
             ``uri``.
-        encoder: the model that encoded the collection, by folder or name, or already loaded (default: the package's
-            own). By name it is loaded once the index has been opened. A scan is computed where the model is.
+        encoder: the model that encoded the collection, by folder or name, or already loaded (default: by the name that
+            the collection records). By name it is loaded once the index has been opened. A scan is computed where the
+            model is.
         mode: ``"hybrid"`` (Eq. 12), ``"dense"`` ([CLS] alone, no Java needed) or ``"sparse"`` (bag of words alone).
         certify: how many of the hits are to be proved (default: all).
         max_depth: the longest list to ask an index for (default: any).
@@ -80,15 +80,17 @@ class DupMAESearcher:
     ):
         self.certify, self.max_depth = certify, max_depth
         self.engines = _open(index, mode, engine, (shard_id, shard_num), verify, uri, collection)
-        store = self.engines.exact.store
-        if not isinstance(encoder, QueryModel):
-            chosen = store.dtype if dtype == "auto" else dtype
-            encoder = QueryModel.load(str(encoder or DEFAULT_MODEL), device, chosen, query_top_k, query_max_length)
+        store, place = self.engines.exact.store, str(uri or index)
+        if isinstance(encoder, QueryModel):
+            encoder.identity.require(store.model, place)
+        else:
+            name, chosen = str(encoder) if encoder else None, store.dtype if dtype == "auto" else dtype
+            how = (device, chosen, query_top_k, query_max_length)
+            encoder = QueryModel.that_encoded(place, store.model, name, *how)
         self.encoder = encoder
         self.engines.device = str(self.encoder.model.device)
         if isinstance(self.engines, MilvusEngine):
             self.engines.exact.store.terms = self.encoder.model.terms
-        self.encoder.identity.require(store.model, str(uri or index))
         if encoder.dtype != store.dtype:
             logger.warning("queries are encoded in %s, but documents were in %s", encoder.dtype, store.dtype)
         self.num_docs = len(self.engines.exact.docids)

@@ -26,6 +26,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "scan", "lists")
 MILVUS = "milvus"
 """The engine that has no folder."""
+OF_INDEX = "the model that encoded the index, as this records it"
 LARGEST_SEED = 2**32 - 1
 
 
@@ -242,12 +243,10 @@ def key_values(option: str, given: Sequence[str], form: str) -> dict[str, str]:
     return values
 
 
-def add_encoder(parser: Any, *, required: bool = False) -> None:
-    """``--encoder``: a DupMAE model; without it the model that comes with the package."""
-    default = "" if required else " (default: the model that comes with the package)"
-    parser.add_argument(
-        "--encoder", required=required, help=f"a DupMAE model: a folder, or a name on the Hugging Face Hub{default}"
-    )
+def add_encoder(parser: Any, default: str = "the model that comes with the package") -> None:
+    """``--encoder``: a DupMAE model; ``default`` says which is taken without it: `OF_INDEX` where an index is read."""
+    text = f"a DupMAE model: a folder, or a name on the Hugging Face Hub (default: {default})"
+    parser.add_argument("--encoder", metavar="MODEL", help=text)
 
 
 def add_index(parser: Any, text: str, *, required: bool = True, **options: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,17 @@ def test_the_largest_entries_are_kept(tiny_model_dir, k):
     assert dict(zip(cut.token_ids.tolist(), cut.weights.tolist(), strict=True)) == kept_by_hand(whole, k)
     assert cut.token_ids.tolist() == sorted(cut.token_ids.tolist())
     np.testing.assert_array_equal(cut.cls, whole.cls)
+
+
+def test_an_index_names_the_model_that_encoded_it(tiny_model_dir, linear_model_dir):
+    recorded = QueryModel.load(str(tiny_model_dir)).identity
+    assert QueryModel.that_encoded("OUT", recorded) is QueryModel.load(str(tiny_model_dir))
+    with pytest.raises(UserError, match="OUT was built with another model: its ot_head is mlm"):
+        QueryModel.that_encoded("OUT", recorded, str(linear_model_dir))
+    moved = replace(recorded, name="no-model")
+    with pytest.raises(UserError, match=r"^no model 'no-model': .* encoded OUT: say with --encoder where it is$"):
+        QueryModel.that_encoded("OUT", moved)
+    assert QueryModel.that_encoded("OUT", moved, str(tiny_model_dir)).identity == recorded
 
 
 def test_of_equal_entries_the_first_are_kept():

@@ -202,12 +202,15 @@ def test_parameters_of_bm25_are_refused(ask: Ask):
 
 
 @pytest.fixture(scope="module")
-def told(config: Path) -> dict[str, list[str]]:
-    """index -> what the tool ``search`` of an MCP server, a process that talks on its standard streams, answers."""
-    return asyncio.run(_search_by_mcp(config, "hybrid", "dense", "sparse", "other-model"))
+def told(config: Path, tiny_model_dir: Path, linear_model_dir: Path) -> dict[str, list[str]]:
+    """question -> what the tool ``search`` of an MCP server, a process that talks on its standard streams, answers."""
+    questions = {index: {"index": index} for index in ("hybrid", "dense", "sparse", "other-model")}
+    questions["its model"] = {"index": "hybrid", "encoder": f"{tiny_model_dir}/"}
+    questions["another model"] = {"index": "hybrid", "encoder": str(linear_model_dir)}
+    return asyncio.run(_search_by_mcp(config, questions))
 
 
-async def _search_by_mcp(config: Path, *indexes: str) -> dict[str, list[str]]:
+async def _search_by_mcp(config: Path, questions: dict[str, dict[str, str]]) -> dict[str, list[str]]:
     from fastmcp import Client
     from fastmcp.client.transports import StdioTransport
 
@@ -215,11 +218,10 @@ async def _search_by_mcp(config: Path, *indexes: str) -> dict[str, list[str]]:
     answers = {}
     environment = os.environ | {"FASTMCP_CHECK_FOR_UPDATES": "off"}
     async with Client(StdioTransport(sys.executable, command, env=environment)) as client:
-        for index in indexes:
-            question = {"query": QUERY, "index": index, "hits": HITS}
-            answer = await client.call_tool("search", question, raise_on_error=False)
+        for name, question in questions.items():
+            answer = await client.call_tool("search", {"query": QUERY, "hits": HITS, **question}, raise_on_error=False)
             (block,) = answer.content
-            answers[index] = [block.text] if answer.is_error else json.loads(block.text)
+            answers[name] = [block.text] if answer.is_error else json.loads(block.text)
     return answers
 
 
@@ -250,3 +252,9 @@ def test_the_mcp_server_says_what_is_wrong(told: dict[str, list[str]]):
     assert "Unable to open index: other-model: " in line
     assert "was built with another model: its ot_head" in line
     assert "\n" not in line
+
+
+def test_an_encoder_that_the_mcp_server_is_told_is_checked_after_the_index_was_opened(told: dict[str, list[str]]):
+    assert told["its model"] == told["hybrid"]
+    (line,) = told["another model"]
+    assert "was built with another model: its ot_head" in line

@@ -66,6 +66,11 @@ def test_certifying_more_than_is_asked_for(encoded, query_model, topics):
     assert len(DupMAESearcher(encoded, query_model, certify=100).search(topics[0][1], k=5)) == 5
 
 
+def test_the_model_that_the_collection_records_is_found(encoded, query_model, topics):
+    query = topics[0][1]
+    assert DupMAESearcher(encoded).search(query, k=5) == DupMAESearcher(encoded, query_model).search(query, k=5)
+
+
 def test_another_model(encoded, linear_model_dir):
     with pytest.raises(UserError, match="was built with another model: its ot_head is mlm"):
         DupMAESearcher(encoded, str(linear_model_dir))

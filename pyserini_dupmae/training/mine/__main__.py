@@ -17,9 +17,11 @@ from pyserini_dupmae import api
 from pyserini_dupmae.training.data import SOURCE_HELP, default_cache
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
+    OF_INDEX,
     add_batch_size,
     add_device,
     add_dtype,
+    add_encoder,
     add_engine,
     add_index,
     add_shard,
@@ -37,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     made = make_parser("training.mine", __doc__)
     add = made.add_argument
     add_index(made, "folder that pyserini_dupmae.encode wrote")
-    add("--encoder", required=True, metavar="MODEL", help="the model that encoded it: a folder or a name on the Hub")
+    add_encoder(made, OF_INDEX)
     add("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
     add("--output", required=True, metavar="FILE", help="negatives to write: .jsonl or .jsonl.gz")
     add("--depth", type=positive_int, default=200, metavar="N", help="hits a query to choose from")

@@ -56,9 +56,9 @@ class MiningResult:
 def mine(
     *,
     index: str | os.PathLike,
-    encoder: str | os.PathLike,
     data: str | os.PathLike,
     output: str | os.PathLike,
+    encoder: str | os.PathLike | None = None,
     depth: int = 200,
     queries: int | None = None,
     seed: int = 0,
@@ -85,13 +85,14 @@ def mine(
         import pyserini_dupmae.api as dupmae
 
         dupmae.encode("beir/nfcorpus", encoder="STAGE1", output="OUT")
-        print(dupmae.mine(index="OUT", encoder="STAGE1", data="beir/nfcorpus:train", output="negatives.jsonl"))
+        print(dupmae.mine(index="OUT", data="beir/nfcorpus:train", output="negatives.jsonl"))
 
     Args:
         index: the folder that ``encode`` wrote.
-        encoder: the model that encoded it: a folder or a name on the Hugging Face Hub.
         data: the training set, as docs/training-data.md names it.
         output: the file to write, ``.jsonl`` or ``.jsonl.gz``.
+        encoder: the model that encoded the index: a folder or a name on the Hugging Face Hub (default: the one that
+            the index records).
         depth: hits a query to choose from.
         queries: mine for so many queries, drawn at random; None for all.
         seed: of that draw.
@@ -131,9 +132,7 @@ def mine(
 
     certify = depth if certify is None else certify
     Limits(depth, certify)
-    searcher = DupMAESearcher(
-        str(index), str(encoder), mode=mode, certify=certify, engine=engine, device=device, dtype=dtype
-    )
+    searcher = DupMAESearcher(index, encoder, mode=mode, certify=certify, engine=engine, device=device, dtype=dtype)
     model = searcher.encoder
     training_set = load_training_set(data, cache)
     rows = _rows_of_index(searcher, training_set, str(index))

@@ -2,9 +2,9 @@
 
     python -m pyserini_dupmae.training.run.evaluate --encoder MODEL --data nfcorpus:dev cacm --output DIR
 
-does in one process what the commands ``encode``, ``search --mode`` and ``evaluate`` do. ``DIR/index/NAME`` is
-what ``encode`` writes, ``DIR/search/NAME.MODE.txt`` what ``search`` writes; `pyserini_dupmae.report` too reads
-``DIR/NAME.MODE.result.json``. Interrupted, the same command goes on.
+prints a table, and does in one process what the commands ``encode``, ``search --mode`` and ``evaluate`` do.
+``DIR/index/NAME`` is what ``encode`` writes, ``DIR/search/NAME.MODE.txt`` what ``search`` writes; the report
+reads ``DIR/NAME.MODE.result.json``. Interrupted, the same command goes on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from pyserini_dupmae.data.judged_collection import SOURCE_HELP
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
+    OF_INDEX,
     add_device,
     add_dtype,
+    add_encoder,
     add_engine,
     add_index,
     add_threads,
@@ -31,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = make_parser("training.run.evaluate", __doc__)
     add = result.add_argument
-    add("--encoder", required=True, metavar="MODEL", help="a DupMAE model")
+    add_encoder(result, f"{OF_INDEX}; without --index the one that comes with the package")
     add("--data", nargs="+", required=True, metavar="SOURCE", help=SOURCE_HELP)
     add_index(result, "what encode wrote for each (default: encode)", required=False, nargs="+", default=[])
     add("--output", type=path_type, required=True, metavar="DIR", help="folder to write to")
@@ -49,12 +51,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; raises `UserError`."""
     log.show()
     options = parser().parse_args(argv)
-    from pyserini_dupmae.experiments.evaluate_model import evaluate_model
+    from pyserini_dupmae.experiments.evaluate_model import evaluate_model, table
 
-    evaluate_model(
-        options.encoder,
+    results = evaluate_model(
         options.data,
         options.output,
+        encoder=options.encoder,
         indexes=options.index,
         name=options.name,
         baselines=options.baselines,
@@ -64,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         engine=options.engine,
         threads=options.threads,
     )
+    print(table(results))
 
 
 if __name__ == "__main__":

@@ -215,6 +215,8 @@ def test_the_command_writes_what_the_function_does(
     more = ["--depth", "30", "--skip", "2", "--mode", "sparse", "--queries", "4", "--seed", "5", "--threads", "1"]
     more += ["--engine", "scan"]
     options = _options(encoded, tiny_model_dir, source, tmp_path / "command.jsonl.gz", *more)
+    place = options.index("--encoder")
+    del options[place : place + 2]  # the index names it
     finished = run_command("training.mine", *options)
     assert finished.returncode == 0, finished.stderr
     assert "negatives of 4 queries, 4 of them mined" in finished.stdout
