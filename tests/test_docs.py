@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from importlib import import_module
@@ -89,7 +90,7 @@ def folder(tmp_path: Path, corpus: list[tuple[str, str]], tiny_model_dir: Path, 
     """What the examples read: a small collection, topics, judgements, and a model."""
     records = [{"id": docid, "contents": text} for docid, text in corpus[:DOCUMENTS]]
     write_jsonl(tmp_path / "corpus.jsonl", records)
-    (tmp_path / "topics.tsv").symlink_to(topics_file)
+    shutil.copy(topics_file, tmp_path / "topics.tsv")  # a copy: a page may write its own
     (tmp_path / "MODEL").symlink_to(tiny_model_dir)
     write_lines(tmp_path / "qrels.txt", [f"{qid} 0 {corpus[qid % DOCUMENTS][0]} 1" for qid in range(1, 21)])
     return tmp_path
