@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 import pyserini_dupmae.api as dupmae
 from pyserini_dupmae.search import run as run_module
 from pyserini_dupmae.search.shards import record_path
-from pyserini_dupmae.store import ForwardStore
+from pyserini_dupmae.store import ForwardStore, Piece
 
 HITS = 40
 
@@ -88,8 +88,11 @@ def test_equal_scores_are_ordered_by_docid_over_shards(whole, search, tmp_path, 
     """A document a shard has the same representation: the order of their docids decides, not that of the shards."""
     store = ForwardStore(whole / "store")
     taken = store.gather(np.arange(len(store)))
-    same = [np.broadcast_to(array[:1], array.shape) for array in taken]
-    monkeypatch.setattr(ForwardStore, "gather", lambda self, rows, top_k=None: tuple(a[: len(rows)] for a in same))
+
+    def pieces(self: ForwardStore, rows: np.ndarray) -> Iterator[Piece]:
+        yield Piece(np.arange(len(rows)), *taken, np.zeros(len(rows), np.int64))
+
+    monkeypatch.setattr(ForwardStore, "pieces", pieces)
     expected = search(whole, "expected.txt").read_bytes()
     runs = [search(whole, f"run.{i}", shard_id=i, shard_num=4) for i in range(4)]
     assert dupmae.merge(runs, output=tmp_path / "merged.txt").path.read_bytes() == expected
