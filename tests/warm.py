@@ -1,5 +1,6 @@
-"""A Python that has imported torch and transformers before it is started, which is what most processes of the tests
-spend their time on.
+"""A Python that has imported torch, transformers and Numba before it is started.
+
+That is what most processes of the tests spend their time on.
 
 ``python -m tests.warm FOLDER`` imports them once and then serves: ``FOLDER/python`` takes the place of an interpreter.
 It hands its arguments, streams, folder and environment to the server, which forks, and ends as the fork does. The fork
@@ -20,6 +21,8 @@ from importlib import import_module
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+import numba
 
 PRELOADED = ("torch", "transformers.trainer", "transformers.models.bert.modeling_bert", "sentence_transformers")
 
@@ -125,6 +128,7 @@ def main(folder: Path) -> None:
     os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # of the allocator that comes with pyarrow
     for module in PRELOADED:
         import_module(module)
+    numba.njit("void(int64)")(lambda number: None)  # what it looks up before the first function takes half a second
     gc.freeze()  # the first collection in a fork would touch, and so copy, every page
     threads = len(os.listdir("/proc/self/task"))
     assert threads == 1, f"a fork of {threads} threads has only one of them"
