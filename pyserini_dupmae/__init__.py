@@ -1,4 +1,4 @@
-"""DupMAE for Pyserini: one encoder, a dense and a lexical representation, exact hybrid search.
+"""DupMAE for Pyserini: one encoder, a dense and a sparse representation, exact hybrid search.
 
 Importing this package loads neither torch nor Java nor FAISS; each name below is imported when it is first used.
 """

@@ -206,7 +206,7 @@ class _Runner:
         try:
             for number, step in enumerate(planned.steps, 1):
                 where = f"  {condition.name} [{number}/{len(planned.steps)}] "
-                begin = partial(_say, f"{where}{step.title} (log: {step.log})")
+                begin = partial(_say, f"{where}{step.title} begins (log: {step.log})")
                 outcomes.append(run(step, show=logger.isEnabledFor(logging.DEBUG), begin=begin))
                 _say(f"{where}{outcomes[-1]}")
             self._check(planned, finished, [outcome.record.command for outcome in outcomes])

@@ -34,7 +34,9 @@ class FinetuneSettings(Settings):
     contrastive_weight: float = number(
         0.0, 0.0, 1e6, "weight of stage 2's loss (Eq. 14) beside the teacher's in stage 3"
     )
-    sparsity: str = choice("none", SPARSITIES, "regulariser on mu of queries and on the top k of documents")
+    sparsity: str = choice(
+        "none", SPARSITIES, "regulariser on the bags of words: all of a query's, the top k of a document's"
+    )
     query_sparsity: float = number(1e-3, 0.0, 1e6, "its weight on queries")
     doc_sparsity: float = number(1e-3, 0.0, 1e6, "its weight on documents")
     embedding_teacher: str = text(
