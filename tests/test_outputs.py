@@ -22,6 +22,7 @@ FOLDERS = {
     "report.__main__": "--results GONE --output OUT",
     "reproduce.__main__": "--condition docstrings --output OUT",
     "reproduce.prepare topics": "--topics GONE --qrels GONE --output OUT",
+    "reproduce.baselines": "--corpus GONE --topics GONE --qrels GONE --metrics AP --collection x --output OUT",
     "reproduce.prepare unpack": "--archive GONE --folder x --output OUT",
     "reproduce.prepare docstrings": "--queries 1 --output OUT",
     "training.pretrain.__main__": "--from GONE --data GONE --output OUT",

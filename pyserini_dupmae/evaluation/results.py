@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -29,6 +31,8 @@ Text = Annotated[str, Field(min_length=1)]
 Mode = Annotated[str, Field(pattern="^(bm25|other|dense|sparse|hybrid)$")]
 MODE_NAMES = {"bm25": "BM25", "other": "", "dense": "[CLS]", "sparse": "bag of words", "hybrid": "Eq. 12"}
 """What users call the modes, in the order in which they are shown; another model's name is all there is to say."""
+OTHERS = ("bm25", "other")
+"""Modes of what is no DupMAE."""
 
 MEAN_TOLERANCE = 1e-6
 SUFFIX, QUERIES_SUFFIX = ".result.json", ".queries.jsonl"
@@ -55,6 +59,13 @@ class Latency:
     p95_ms: PositiveFloat | None = None
     queries_per_second: PositiveFloat | None = None
     median_ms: PositiveFloat | None = None
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Latency:
+        """Of queries that took so many ``seconds`` each, one after the other."""
+        median, slow = (1000 * float(value) for value in np.percentile(seconds, (50, 95)))
+        average = float(np.mean(seconds))
+        return cls(1000 * average, slow, 1 / average, median)
 
 
 @dataclass(frozen=True, config=FORM)

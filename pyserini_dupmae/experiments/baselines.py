@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from pyserini_dupmae.data.qrels import Qrels
 from pyserini_dupmae.data.query_records import write_queries
 from pyserini_dupmae.evaluation.baselines import MINILM, has_minilm, index_bm25, measure_bm25, measure_minilm
-from pyserini_dupmae.evaluation.collection import Measured
 from pyserini_dupmae.evaluation.results import (
     QUERIES_SUFFIX,
     SUFFIX,
@@ -20,6 +18,18 @@ from pyserini_dupmae.evaluation.results import (
     read_result,
 )
 from pyserini_dupmae.experiments.provenance import provenance
+from pyserini_dupmae.util.digests import of_value
+from pyserini_dupmae.util.files import remove
+from pyserini_dupmae.util.resume import begin
+
+BM25 = "bm25"
+SYSTEMS = {BM25: "bm25", MINILM: "other"}
+"""What a baseline is called in names of files -> its mode in the records."""
+
+
+def installed_systems() -> list[str]:
+    """The names of the `SYSTEMS` that can be measured here; a message says how to install what is missing."""
+    return [BM25, *([MINILM] if has_minilm() else [])]
 
 
 def measure_baselines(
@@ -32,6 +42,9 @@ def measure_baselines(
     metrics: Sequence[str],
     hits: int,
     topic_set: str = "",
+    remove_query: bool = False,
+    device: str | None = None,
+    systems: Sequence[str] | None = None,
 ) -> list[ConditionResult]:
     """Measure BM25, and all-MiniLM-L6-v2 if it is installed; what has a record in ``output`` is not measured again.
 
@@ -39,50 +52,61 @@ def measure_baselines(
         documents: docid -> text.
         topics: query id -> text; those that are judged.
         qrels: query id -> docid -> relevance.
-        output: gets ``COLLECTION.NAME.result.json`` and what was found; Lucene's index goes to ``bm25`` there.
+        output: gets ``COLLECTION.SYSTEM.result.json`` and what was found; while BM25 is measured, Lucene's index too.
         collection, topic_set: what the records call them.
         metrics: as in `evaluate`.
         hits: documents a query.
+        remove_query: leave out the document that has the query's own id.
+        device: where all-MiniLM-L6-v2 runs (default: a GPU if there is one).
+        systems: of `SYSTEMS` (default: those that are installed).
 
     Raises:
-        UserError: Pyserini or Java is missing.
+        UserError: Pyserini or Java is missing, or the records in ``output`` are of other texts, topics or settings.
     """
+    settings = {
+        "the texts": of_value(list(documents.items())),
+        "the topics": of_value(sorted(topics.items())),
+        "the judgements": of_value(qrels),
+        "metrics": list(metrics),
+        "hits": hits,
+        "remove_query": remove_query,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    records = {system: output / f"{collection}.{system}{SUFFIX}" for system in SYSTEMS}
+    inputs = output / f"{collection}.baselines.json"
+    mend = f"delete {', '.join(str(path) for path in (inputs, *records.values()))}"
+    begin(inputs, settings, work=f"{' and '.join(SYSTEMS)} in {output}", mend=mend)
     results = []
-    for mode, model in {"bm25": "", **({"other": MINILM} if has_minilm() else {})}.items():
-        name = f"{collection}.{model or mode}"
-        path = output / (name + SUFFIX)
-        if path.exists():
-            results.append(read_result(path))
+    for system in installed_systems() if systems is None else systems:
+        if records[system].exists():
+            results.append(read_result(records[system]))
             continue
+        options: dict[str, Any] = {"metrics": metrics, "hits": hits, "remove_query": remove_query}
         latency = None
-        if mode == "bm25":
+        if system == BM25:
             index = index_bm25(documents, output / "bm25" / collection)
-            found = measure_bm25(index, topics, qrels, metrics=metrics, hits=hits)
+            found = measure_bm25(index, topics, qrels, **options)
             size = sum(file.stat().st_size for file in index.iterdir())
-            latency = _latency(found)
+            latency = Latency.of(found.seconds)
+            remove(index.parent)
         else:
-            found = measure_minilm(documents, topics, qrels, metrics=metrics, hits=hits)
+            found = measure_minilm(documents, topics, qrels, device=device, **options)
             size = 4 * 384 * len(documents)  # its vectors
-        write_queries(output / (name + QUERIES_SUFFIX), found.queries(topics))
+        queries = f"{collection}.{system}{QUERIES_SUFFIX}"
+        write_queries(output / queries, found.queries(topics))
         result = ConditionResult(
-            condition=name,
+            condition=f"{collection}.{system}",
             collection=collection,
             topics=topic_set,
-            mode=mode,
-            model=model,
+            mode=SYSTEMS[system],
+            model="" if system == BM25 else system,
             metrics=found.means,
             per_query=found.values,
             index=IndexStatistics(len(documents), size),
             latency=latency,
             provenance=provenance(),
-            queries=name + QUERIES_SUFFIX,
+            queries=queries,
         )
-        result.write(path)
+        result.write(records[system])
         results.append(result)
     return results
-
-
-def _latency(found: Measured) -> Latency:
-    median, slow = (1000 * float(value) for value in np.percentile(found.seconds, (50, 95)))
-    seconds = float(np.mean(found.seconds))
-    return Latency(1000 * seconds, slow, 1 / seconds, median)

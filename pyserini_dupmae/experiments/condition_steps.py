@@ -8,18 +8,21 @@ Below the ``--output`` folder::
     indexes/COLLECTION.MODEL/          FAISS and Lucene, and the statistics of both
     conditions/CONDITION/              run.SET.txt, explanations.SET.jsonl, scores.SET.jsonl, provenance.json
     results/                           CONDITION.SET.{result.json,queries.jsonl}, what `pyserini_dupmae.report` reads
+    results/baselines/                 COLLECTION.SET.SYSTEM/, the same of BM25 and all-MiniLM-L6-v2
 
 Settings other than the default are part of the names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from pyserini_dupmae.experiments.baselines import installed_systems
 from pyserini_dupmae.experiments.catalogue import Catalogue
 from pyserini_dupmae.experiments.inputs import find_documents, find_in_package, find_topics
 from pyserini_dupmae.experiments.planning import Names, plan_step
@@ -27,16 +30,20 @@ from pyserini_dupmae.experiments.prepare import QRELS, TOPICS
 from pyserini_dupmae.experiments.schema import Collection, Condition, Model
 from pyserini_dupmae.experiments.steps import Step
 from pyserini_dupmae.index.postings import BLOCK
+from pyserini_dupmae.util.command import BASELINES
 from pyserini_dupmae.util.errors import UserError
 
 PREPARE = "reproduce.prepare"
+SMALL = 100_000
+"""So many documents other systems get through in minutes."""
 
 
 @dataclass(frozen=True)
 class Workplace:
     """What the user gave: the folder to work in, the folder of local collections, models by name, and what computes.
 
-    That is a device, an engine and a number of threads; results do not depend on the last two.
+    That is a device, an engine and a number of threads; results do not depend on the last two. ``baselines`` says of
+    which collections, of `BASELINES`, other systems are measured too.
     """
 
     output: Path
@@ -45,6 +52,7 @@ class Workplace:
     device: str | None = None
     engine: str = "auto"
     threads: int | None = None
+    baselines: str = BASELINES[0]
 
     def condition(self, name: str) -> Path:
         return self.output / "conditions" / name
@@ -52,7 +60,10 @@ class Workplace:
 
 @dataclass(frozen=True)
 class ConditionPlan:
-    """The steps of a condition in order, where its index and statistics are, and by topic set scores and judgements."""
+    """The steps of a condition in order, where its index and statistics are, and by topic set scores and judgements.
+
+    ``baselines`` are the steps that measure other systems on its collection: no check depends on them.
+    """
 
     condition: Condition
     collection: Collection
@@ -61,6 +72,7 @@ class ConditionPlan:
     statistics: Path
     scores: dict[str, Path]
     qrels: dict[str, Path]
+    baselines: list[Step]
 
     def explanations(self, topics: str) -> Path:
         """What the search of a topic set has found, query by query."""
@@ -119,6 +131,7 @@ def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace)
     steps.add("statistics", "reproduce.statistics", {"index": "${index}", "output": "${output}"}, statistics)
 
     home, scores, qrels = place.condition(condition.name), {}, {}
+    baselines: list[Step] = []
     for name, metrics in condition.topics.items():
         topics = find_topics(collection, name, place.data, documents.beir)
         steps.call("topics", topics.topics)
@@ -132,7 +145,14 @@ def plan_condition(condition: Condition, catalogue: Catalogue, place: Workplace)
         steps.call("run", _add_search(steps, condition, name, stores, home / f"run.{name}.txt"))
         arguments = {"run": "${run}", "qrels": "${qrels}", "metrics": metrics, "per-query": "${output}"}
         scores[name] = steps.add(f"evaluate {name}", "evaluate", arguments, home / f"scores.{name}.jsonl")
-    return ConditionPlan(condition, collection, steps, index, statistics, scores, qrels)
+        if are_wanted(place.baselines, collection.documents):
+            baselines += _baselines(steps.names, catalogue, collection.name, name, documents.arguments, place.output)
+    return ConditionPlan(condition, collection, steps, index, statistics, scores, qrels, baselines)
+
+
+def are_wanted(baselines: str, documents: int | None) -> bool:
+    """Whether a collection of so many ``documents``, None where that is not known, gets ``baselines``."""
+    return baselines == "all" or (baselines == "small" and (documents or 0) <= SMALL)
 
 
 def _needs_postings(collection: Collection, engine: str) -> bool:
@@ -195,3 +215,23 @@ def _add_search(steps: _Steps, condition: Condition, topics: str, stores: list[s
     arguments |= {"remove-query": options.remove_query, "query-max-length": options.query_max_length}
     arguments |= {"device": "${device}", "engine": "${engine}", "threads": "${threads}"}
     return steps.add(f"search {topics}", "search", arguments, output, reads=stores)
+
+
+def _baselines(
+    names: Names, catalogue: Catalogue, collection: str, topics: str, documents: dict[str, Any], output: Path
+) -> Iterator[Step]:
+    """The steps that measure each system that is installed on a topic set, by all that any condition wants to know."""
+    conditions = [
+        one
+        for one in catalogue.conditions.values()
+        if isinstance(one, Condition) and one.collection == collection and topics in one.topics
+    ]
+    arguments = {**documents, "topics": "${topics}", "qrels": "${qrels}", "device": "${device}", "output": "${output}"}
+    arguments["metrics"] = list(dict.fromkeys(metric for one in conditions for metric in one.topics[topics]))
+    arguments["hits"] = max(one.search.hits for one in conditions)
+    arguments["remove-query"] = any(one.search.remove_query for one in conditions)
+    arguments |= {"collection": collection, "topic-set": topics}
+    for system in installed_systems():
+        folder = output / "results" / "baselines" / f"{collection}.{topics}.{system}"
+        of_system = {**arguments, "systems": system}
+        yield plan_step(f"{system} {topics}", "reproduce.baselines", of_system, names, folder)

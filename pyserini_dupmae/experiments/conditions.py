@@ -20,12 +20,13 @@ from pyserini_dupmae.evaluation.results import QUERIES_SUFFIX, SUFFIX, Condition
 from pyserini_dupmae.evaluation.tables import markdown_text
 from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
 from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scores, check_statistics, mean_scores
-from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, plan_condition
+from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, are_wanted, plan_condition
 from pyserini_dupmae.experiments.provenance import environment, provenance
 from pyserini_dupmae.experiments.schema import AnyCondition, MeanCondition
 from pyserini_dupmae.experiments.steps import Outcome, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.search.engines import require_engine
+from pyserini_dupmae.util.command import BASELINES
 from pyserini_dupmae.util.digests import combined
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import atomic_open, require_file, require_folder, write_json
@@ -94,6 +95,7 @@ def reproduce(
     device: str | None = None,
     engine: str = "auto",
     threads: int | None = None,
+    baselines: str = BASELINES[0],
     show_commands: bool = False,
     dry_run: bool = False,
     report: str | PathLike[str] | None = None,
@@ -111,6 +113,8 @@ def reproduce(
         device: where the model runs, ``"cpu"``, ``"cuda:1"``; default: CUDA if there is one.
         engine: how documents are found, as in `search`. A collection that is known to be large gets postings.
         threads: threads that search (default: one for each core that the process may use).
+        baselines: of which collections BM25 is measured too, and all-MiniLM-L6-v2 if it is installed: ``"small"``,
+            those of up to 100,000 documents, ``"all"`` or ``"none"``.
         show_commands: print the command of every step first.
         dry_run: run nothing; models that are not given are shown by their names.
         report: a file, ``.json`` or ``.md``, that gets all numbers.
@@ -135,6 +139,8 @@ def reproduce(
     if dry_run:
         given = {name: name for name, model in catalogue.models.items() if model.package is None} | given
     require_engine(engine)
+    if baselines not in BASELINES:
+        raise UserError(f"baselines is {baselines!r}; it is one of {', '.join(BASELINES)}")
     if report and Path(report).suffix not in REPORT_FORMATS:
         raise UserError(f"--output-report {report}: the name must end in {' or '.join(REPORT_FORMATS)}")
     if report and not dry_run:
@@ -146,6 +152,7 @@ def reproduce(
         device,
         engine,
         threads,
+        baselines,
     )
     plans = _plan_all(catalogue, chosen, place, show_commands, show_commands or dry_run)
     if dry_run:
@@ -173,7 +180,7 @@ def _plan_all(
         if names:
             print(f"# {condition.name}: {condition.description}")
         if commands:
-            print("\n".join(step.shell() for step in planned.steps))
+            print("\n".join(step.shell() for step in (*planned.steps, *planned.baselines)))
     if problems:
         others = f" ({len(problems) - 1} other conditions lack something too)" if len(problems) > 1 else ""
         raise UserError(problems[0] + others)
@@ -210,6 +217,7 @@ class _Runner:
                 outcomes.append(run(step, show=logger.isEnabledFor(logging.DEBUG), begin=begin))
                 _say(f"{where}{outcomes[-1]}")
             self._check(planned, finished, [outcome.record.command for outcome in outcomes])
+            self._compare(planned)
         except StepError as error:
             finished.error = str(error)
         _print_checks(finished)
@@ -243,13 +251,26 @@ class _Runner:
                 collection=condition.collection,
                 model=condition.model,
                 per_query=of_topics,
-                cls_dim=lucene.model.cls_dim,
-                top_k=lucene.top_k,
-                bits=lucene.bits,
+                cls_dim=None if mode == "sparse" else lucene.model.cls_dim,
+                top_k=None if mode == "dense" else lucene.top_k,
+                bits=None if mode == "dense" else lucene.bits,
                 index=IndexStatistics(lucene.documents, size, postings),
                 provenance=provenance(lucene.model.fingerprint, commands),
                 queries=queries,
             )
+
+    def _compare(self, planned: ConditionPlan) -> None:
+        """Measure other systems on the collection, unless it turned out to be large; a failure is told and no more."""
+        documents = read_json(planned.statistics)["documents"]
+        if not are_wanted(self.place.baselines, documents):
+            if self.place.baselines == "small":
+                print(f"  no baselines of {documents:,} documents; --baselines all measures them", flush=True)
+            return
+        for step in planned.baselines:
+            try:
+                print(f"  {run(step)}", flush=True)
+            except StepError as error:
+                print(f"  not in the report: {error}", flush=True)
 
     def _mean(self, condition: MeanCondition) -> Finished:
         members = [self.run(member) for member in self.catalogue.members(condition)]

@@ -136,7 +136,7 @@ def _measure(
 ) -> list[ConditionResult]:
     topics, qrels = _topics(collection, called, output)
     found = measure_searcher(searcher, topics.items(), qrels, metrics=METRICS, hits=hits, modes=MODES, threads=threads)
-    results = []
+    results, store = [], searcher.engines.exact.store
     for mode, measured in found.items():
         _write_run(measured.run, output / "search" / f"{called}.{mode}.txt")
         result = ConditionResult(
@@ -146,6 +146,8 @@ def _measure(
             mode=mode,
             metrics=measured.means,
             per_query=measured.values,
+            cls_dim=None if mode == "sparse" else store.model.cls_dim,
+            top_k=None if mode == "dense" else store.top_k,
             provenance=provenance(searcher.encoder.identity.fingerprint),
             training_log=log,
             queries=f"{called}.{mode}{QUERIES_SUFFIX}",

@@ -39,7 +39,7 @@ def provenance(model_hash: str = "", commands: Sequence[str] = ()) -> Provenance
         hardware=", ".join([*parts, *hardware["gpus"]]),
         commit=here["git_revision"] or "",
         version=__version__,
-        commands=tuple(commands) or (shlex.join(["python", *sys.orig_argv[1:]]),),
+        commands=tuple(commands) or (shlex.join([python(), *sys.orig_argv[1:]]),),
     )
 
 
@@ -60,6 +60,11 @@ def environment() -> dict[str, Any]:
             "gpus": _gpus(),
         },
     }
+
+
+def python() -> str:
+    """``python`` where that is this one, so that what is shown can be pasted anywhere; else where this one lies."""
+    return "python" if shutil.which("python") == sys.executable else sys.executable
 
 
 def training_log(model: str | os.PathLike, folder: Path) -> str | None:

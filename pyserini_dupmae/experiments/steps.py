@@ -11,7 +11,6 @@ import ctypes
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pyserini_dupmae.experiments.provenance import environment
+from pyserini_dupmae.experiments.provenance import environment, python
 from pyserini_dupmae.util.digests import Digest, differences, digest
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.files import remove, write_json
@@ -81,7 +80,7 @@ class Step:
 
     def shell(self) -> str:
         """The command line, ready to paste."""
-        return shlex.join([_python(), "-m", *self.command])
+        return shlex.join([python(), "-m", *self.command])
 
 
 @dataclass(frozen=True)
@@ -259,8 +258,3 @@ def _end_with_parent() -> None:
     """A command whose parent was killed must not go on writing where the next run does."""
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _python() -> str:
-    """``python`` where that is this one, so that what is shown can be pasted anywhere; else where this one lies."""
-    return "python" if shutil.which("python") == sys.executable else sys.executable

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pyserini_dupmae.data.corpus import Corpus
 from pyserini_dupmae.data.qrels import Qrels, read_qrels
@@ -36,7 +33,7 @@ from pyserini_dupmae.experiments.sweep_settings import FACTORS, Setting, default
 from pyserini_dupmae.modeling.query_encoder import EncodedQuery, QueryModel
 from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.store import ForwardStore
-from pyserini_dupmae.util.digests import combined, digest
+from pyserini_dupmae.util.digests import combined, digest, of_value
 from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.lock import LOCK, locks_output
 from pyserini_dupmae.util.log import logger
@@ -169,8 +166,8 @@ def sweep(
     called = collection or folders[0].resolve().name
     inputs: dict[str, Any] = {
         "store": [combined(digest(folder)) for folder in store.folders],
-        "topics": _hash([list(topic) for topic in judged]),
-        "qrels": _hash(judgements),
+        "topics": of_value([list(topic) for topic in judged]),
+        "qrels": of_value(judgements),
         "metrics": list(metrics),
         "hits": hits,
         "collection": called,
@@ -243,8 +240,6 @@ def _measure(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path)
             warm_up=WARM_UP,
             name=setting.name,
         )
-    median, slow = (1000 * float(value) for value in np.percentile(found.seconds, (50, 95)))
-    seconds = float(np.mean(found.seconds))
     write_queries(output / (setting.name + QUERIES_SUFFIX), found.queries(task.texts))
     return ConditionResult(
         condition=f"{task.collection}.{setting.name}",
@@ -259,7 +254,7 @@ def _measure(setting: Setting, indexes: SweepIndexes, task: _Task, output: Path)
         bits=setting.bits or None,
         query_terms=setting.query_terms or None,
         index=IndexStatistics(len(indexes.store), searchable.bytes),
-        latency=Latency(1000 * seconds, slow, 1 / seconds, median),
+        latency=Latency.of(found.seconds),
         provenance=provenance(task.model_hash),
         training_log=task.training_log,
         queries=setting.name + QUERIES_SUFFIX,
@@ -291,10 +286,6 @@ def _judged_topics(source: str | PathLike[str], qrels: Qrels) -> list[Topic]:
     if found.unjudged:
         logger.info("%d topics are not judged, left out", len(found.unjudged))
     return [(qid, text) for qid, text in topics if qid in qrels]
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _cell(value: int | None, zero: str = "") -> str:

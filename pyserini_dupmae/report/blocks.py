@@ -11,11 +11,15 @@ from pyserini_dupmae.data.query_records import FoundDocument
 
 @dataclass(frozen=True)
 class Cell:
-    """``text``, what its column is sorted by (default: the text), and whether it is the best of its column or row."""
+    """``text``, what its column is sorted by (default: the text), and whether it is the best of its column or row.
+
+    ``notes`` stand below the text, in small print.
+    """
 
     text: str = ""
     value: float | None = None
     best: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,12 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Query:
-    """A query with the rankings of several systems; ``difference`` is why it is shown."""
+    """A query with the rankings of several systems; the ``difference`` from ``opponent`` is why it is shown."""
 
     text: str
     qid: str
     difference: float
+    opponent: str
     rankings: list[Ranking]
 
 
@@ -96,13 +101,13 @@ class Section:
     blocks: list[Block]
 
 
-def number(value: float | None, form: str = ".4f", best: bool = False) -> Cell:
+def number(value: float | None, form: str = ".4f", best: bool = False, notes: tuple[str, ...] = ()) -> Cell:
     """A cell with a number, empty for None.
 
     >>> number(1234.5, ",.1f").text, number(None).text
     ('1,234.5', '')
     """
-    return Cell() if value is None else Cell(format(value, form), value, best)
+    return Cell() if value is None else Cell(format(value, form), value, best, notes)
 
 
 def published_score(value: float | None, best: bool = False) -> Cell:

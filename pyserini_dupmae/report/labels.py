@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pyserini_dupmae.evaluation.results import MODE_NAMES, ConditionResult
+from pyserini_dupmae.evaluation.results import MODE_NAMES, OTHERS, ConditionResult
 from pyserini_dupmae.report.blocks import Cell
 
 SETTINGS = {"cls_dim": "d'", "top_k": "k", "bits": "bits", "query_terms": "query terms"}
@@ -21,7 +21,7 @@ class Systems:
         places = list(dict.fromkeys(map(place, means_last)))
         self.results = sorted(results, key=lambda r: (places.index(place(r)), ORDER.index(r.mode), r.model, _size(r)))
         self.places, self.folder = places, folder
-        self._one_model = len({result.model for result in results if result.mode not in ("bm25", "other")}) == 1
+        self._one_model = len({result.model for result in results if result.mode not in OTHERS}) == 1
 
     def label(self, result: ConditionResult) -> str:
         """The system's name: its mode, and its model where there are several."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyserini_dupmae.evaluation.results import ConditionResult
+from pyserini_dupmae.evaluation.results import OTHERS, ConditionResult
 from pyserini_dupmae.report.blocks import Block, Cell, Commands, Section, number, table
 from pyserini_dupmae.report.labels import Systems
 
@@ -31,7 +31,8 @@ def section(systems: Systems) -> Section | None:
         "version": [Cell(version) for *_, version in groups],
         "results": [number(len(results), "d") for results in groups.values()],
     }
-    commands = dict.fromkeys(line for result in systems.results for line in result.provenance.commands)
+    others_last = sorted(systems.results, key=lambda result: result.mode in OTHERS)  # they begin with what ours leave
+    commands = dict.fromkeys(line for result in others_last for line in result.provenance.commands)
     blocks: list[Block] = [table("Where the numbers are from", columns)]
     if commands:
         blocks.append(Commands("The commands, in order", list(commands)))

@@ -131,7 +131,8 @@ def _table(table: Table) -> str:
 
 
 def _cell(cell: Cell, published: bool) -> str:
-    return Markdown(f"**{markdown_text(cell.text)}**") if cell.best else _styled(cell.text, published)
+    text = Markdown(f"**{markdown_text(cell.text)}**") if cell.best else _styled(cell.text, published)
+    return Markdown(f"{text} ({markdown_text('; '.join(cell.notes))})") if cell.notes else text
 
 
 def _styled(text: str, published: bool) -> Markdown:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyserini_dupmae.data.query_records import QueryRecord, read_queries
 from pyserini_dupmae.evaluation.comparison import Comparison, compare
-from pyserini_dupmae.evaluation.results import ConditionResult
+from pyserini_dupmae.evaluation.results import OTHERS, ConditionResult
 from pyserini_dupmae.report.blocks import Block, Cell, Queries, Query, Ranking, Section, Table, number, table
 from pyserini_dupmae.report.charts import difference_chart
 from pyserini_dupmae.report.labels import Systems
@@ -22,9 +22,7 @@ def section(systems: Systems) -> Section | None:
     for where in systems.places:
         results = [result for result in systems.full(where) if result.per_query]
         for hybrid in results:
-            others = [
-                r for r in results if r.mode != "hybrid" and (r.mode in ("bm25", "other") or r.model == hybrid.model)
-            ]
+            others = [r for r in results if r.mode != "hybrid" and (r.mode in OTHERS or r.model == hybrid.model)]
             metric = next(iter(hybrid.per_query))
             opponents = [other for other in others if metric in other.per_query]
             if hybrid.mode == "hybrid" and opponents:
@@ -57,12 +55,13 @@ def _against(
         for label in every
         if label != name
     }
-    wanted = {qid: delta for of_label in deltas.values() for qid, delta in _extremes(of_label)}
+    extremes = [(abs(delta), qid, delta, label) for label, of in deltas.items() for qid, delta in _extremes(of)]
+    wanted = {qid: (delta, label) for _, qid, delta, label in sorted(extremes)}  # the largest of a query stays
     found = {label: _records(result, set(wanted)) for label, result in every.items()}
     texts = {qid: record.text for records in found.values() for qid, record in records.items()}
     most = max(abs(delta) for of_label in deltas.values() for delta in of_label.values()) or 1.0
     comparisons = compare(values, baseline=name)
-    blocks: list[Block] = [_table(where, metric, comparisons)]
+    blocks: list[Block] = [_table(where, name, metric, comparisons)]
     for c in comparisons:  # the opponent's side; the page tells Eq. 12's
         caption = f"{name} against {c.run}: {c.losses} better, {c.ties} equal, {c.wins} worse"
         queries = [(texts.get(qid, qid), delta) for qid, delta in deltas[c.run].items()]
@@ -71,27 +70,27 @@ def _against(
         Query(
             texts[qid],
             qid,
-            wanted[qid],
+            *wanted[qid],
             [
                 Ranking(label, values[label][metric][qid], records[qid].hits)
                 for label, records in found.items()
                 if qid in records
             ],
         )
-        for qid in sorted(wanted, key=lambda qid: (-wanted[qid], qid))
+        for qid in sorted(wanted, key=lambda qid: (-wanted[qid][0], qid))
         if qid in texts
     ]
     return [
         *blocks,
-        *([Queries(f"{where}: the queries of the largest differences, by {metric}", shown)] if shown else []),
+        *([Queries(f"{where}: where {name} differs most from the others, by {metric}", shown)] if shown else []),
     ]
 
 
-def _table(where: str, metric: str, comparisons: list[Comparison]) -> Table:
+def _table(where: str, name: str, metric: str, comparisons: list[Comparison]) -> Table:
     return table(
         where,
         {
-            "Eq. 12 against": [Cell(c.run) for c in comparisons],
+            f"{name} against": [Cell(c.run) for c in comparisons],
             "metric": [Cell(metric) for _ in comparisons],
             "difference": [number(-c.difference, "+.4f") for c in comparisons],
             "95 %": [Cell(f"{-c.high:+.3f} to {-c.low:+.3f}", -c.high) for c in comparisons],

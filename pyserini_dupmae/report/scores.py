@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pyserini_dupmae.evaluation.comparison import interval
@@ -54,9 +55,9 @@ def charts(systems: Systems) -> Section:
 def by_collection(systems: Systems) -> Section:
     """A table for each collection: conditions and published systems down, settings and metrics across."""
     text = (
-        "Every condition with its settings and the 95 % confidence interval of each mean; the paper's values for "
-        "it, and those expected from an earlier run, where there are any. Rows in italics are published numbers; "
-        "the best of a column is bold. Click on a heading to sort."
+        "Every condition with its settings. Below each mean are its 95 % confidence interval, the paper's value, and "
+        "what an earlier run makes expect, where there are any. Rows in italics are published numbers; the best of a "
+        "column is bold. Click on a heading to sort."
     )
     return Section("Scores", text, [_at(systems, where) for where in systems.places])
 
@@ -132,12 +133,12 @@ def _at(systems: Systems, where: str) -> Table:
     columns = systems.names(results)
     for metric in metrics:
         best = max([r.metrics.get(metric, 0.0) for r in results] + [v.get(metric, 0.0) for v in others.values()])
-        values = [result.metrics.get(metric) for result in results]
-        columns[metric] = [number(value, best=value == best) for value in values]
+        columns[metric] = [
+            number(value, best=value == best, notes=tuple(_notes(result, metric)))
+            for result in results
+            for value in [result.metrics.get(metric)]
+        ]
         columns[metric] += [published_score(v.get(metric), best=v.get(metric) == best) for v in others.values()]
-        columns[f"{metric}, 95\N{NO-BREAK SPACE}%"] = [_range(interval_of(result, metric)) for result in results]
-        columns[f"{metric}, paper"] = [published_score(result.paper.get(metric)) for result in results]
-        columns[f"{metric}, expected"] = [number(result.expected.get(metric)) for result in results]
     columns["condition"] = [Cell(result.condition) for result in results]
     columns["system"] += [Cell(system) for system in others]
     rows = len(columns["system"])
@@ -145,5 +146,11 @@ def _at(systems: Systems, where: str) -> Table:
     return table(where, filled, [False] * len(results) + [True] * len(others))
 
 
-def _range(found: tuple[float, float] | None) -> Cell:
-    return Cell() if found is None else Cell(f"{found[0]:.3f}–{found[1]:.3f}", found[0])
+def _notes(result: ConditionResult, metric: str) -> Iterator[str]:
+    found = interval_of(result, metric)
+    if found:
+        yield f"{found[0]:.3f}–{found[1]:.3f}"
+    if metric in result.paper:
+        yield f"paper {published_score(result.paper[metric]).text}"
+    if metric in result.expected:
+        yield f"expected {number(result.expected[metric]).text}"

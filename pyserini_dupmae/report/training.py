@@ -10,7 +10,6 @@ from pyserini_dupmae.evaluation.results import TRAINING_LOG
 from pyserini_dupmae.report.blocks import Block, Cell, Section, number, table
 from pyserini_dupmae.report.charts import curve_chart
 from pyserini_dupmae.report.labels import Systems
-from pyserini_dupmae.util.errors import UserError
 from pyserini_dupmae.util.log import logger
 
 STEP = "step"
@@ -20,20 +19,23 @@ ASIDE = ("runtime", "per_second", "epoch")
 
 
 def section(systems: Systems) -> Section | None:
-    """Charts and a table for each training log. A log that is gone is reported and left out."""
+    """Charts and a table for each training log, the oldest first. One that is gone, or has no loss, is left out."""
     folder = Path(systems.folder)
     logs: dict[Path, str] = {}
     for result in systems.results:
         if result.training_log:
             logs.setdefault(Path(result.training_log).resolve(), result.model or result.condition)
-    for log in sorted(folder.rglob(TRAINING_LOG), key=lambda log: log.stat().st_mtime):
+    for log in folder.rglob(TRAINING_LOG):
         logs[log.resolve()] = str(log.parent.relative_to(folder)) if log.parent != folder else folder.name
+    for log in [log for log in logs if not log.is_file()]:
+        logger.warning("there is no training log %s; it is left out", log)
+        del logs[log]
     blocks: list[Block] = []
-    for log, title in logs.items():
-        if not log.is_file():
-            logger.warning("there is no training log %s; it is left out", log)
-            continue
+    for log, title in sorted(logs.items(), key=lambda one: (one[0].stat().st_mtime, one[1])):
         losses, evaluations = read_log(log)
+        if not losses:
+            logger.warning("%s has no line with a step and a loss; it is left out", log)
+            continue
         blocks.append(curve_chart(f"{title}: loss", "loss", losses))
         if evaluations:
             blocks.append(curve_chart(f"{title}: evaluations", "value", evaluations))
@@ -55,7 +57,7 @@ def read_log(path: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
     and the Trainer's means over a whole run ("train_...").
 
     Raises:
-        UserError: a line is no JSON object, or there is no loss at all.
+        UserError: a line is no JSON object.
     """
     losses: dict[str, Curve] = {}
     evaluations: dict[str, Curve] = {}
@@ -67,8 +69,6 @@ def read_log(path: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
                 losses.setdefault(name, []).append((entry[STEP], value))
             elif name.startswith("eval_") and not name.endswith(ASIDE):
                 evaluations.setdefault(name.removeprefix("eval_"), []).append((entry[STEP], value))
-    if not losses:
-        raise UserError(f"{path} has no line with a step and a loss")
     return losses, evaluations
 
 

@@ -1,1 +1,1 @@
-"""The command that runs conditions, and the two that its steps run; `pyserini_dupmae.experiments` does the work."""
+"""The command that runs conditions, and the three that its steps run; `pyserini_dupmae.experiments` does the work."""

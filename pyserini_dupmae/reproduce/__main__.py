@@ -22,6 +22,7 @@ from pathlib import Path
 from pyserini_dupmae import api
 from pyserini_dupmae.util import log
 from pyserini_dupmae.util.command import (
+    BASELINES,
     add_device,
     add_engine,
     add_threads,
@@ -56,6 +57,13 @@ def parser() -> argparse.ArgumentParser:
     add_device(result)
     add_engine(result)
     add_threads(result)
+    add(
+        "--baselines",
+        choices=BASELINES,
+        default=BASELINES[0],
+        help="measure BM25 too, and all-MiniLM-L6-v2 if it is installed, on collections of up to 100,000 documents, on "
+        "all, or on none",
+    )
     add("--display-commands", action="store_true", help="show the command of every step")
     add("--dry-run", action="store_true", help="run nothing; models that are not given are shown by their names")
     add("--output-report", type=path_type, metavar="FILE", help="write all numbers to FILE.json or FILE.md")
@@ -80,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         device=options.device,
         engine=options.engine,
         threads=options.threads,
+        baselines=options.baselines,
         show_commands=options.display_commands,
         dry_run=options.dry_run,
         report=options.output_report,

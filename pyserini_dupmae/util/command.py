@@ -24,6 +24,8 @@ from pyserini_dupmae.util.log import logger
 
 DTYPES = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "scan", "lists")
+BASELINES = ("small", "all", "none")
+"""Of which collections `reproduce` measures other systems too."""
 MILVUS = "milvus"
 """The engine that has no folder."""
 OF_INDEX = "the model that encoded the index, as this records it"
@@ -241,6 +243,27 @@ def key_values(option: str, given: Sequence[str], form: str) -> dict[str, str]:
             raise UserError(f"{option} {one}: expected {form}")
         values[name] = value
     return values
+
+
+def add_corpus(parser: Any) -> None:
+    """``--corpus`` or ``--ir-dataset``, and which fields of their records count."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--corpus", type=path_type, help="a .jsonl or .tsv file, also .gz or .zst, or a folder of such files"
+    )
+    source.add_argument("--ir-dataset", metavar="ID", help="a collection of ir_datasets, such as beir/nfcorpus")
+    parser.add_argument(
+        "--fields", nargs="+", help="fields of the text, in order (default: contents, or title and text)"
+    )
+    parser.add_argument("--docid-field", help="field of the docid (default: id, _id or docid)")
+    parser.add_argument(
+        "--delimiter", type=_unescaped, default="\n", help=r"what separates the fields in contents (default: \n)"
+    )
+
+
+def _unescaped(delimiter: str) -> str:
+    r"""``\n`` as a shell passes it on is meant as a line break."""
+    return delimiter.replace("\\n", "\n")
 
 
 def add_encoder(parser: Any, default: str = "the model that comes with the package") -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 Digest = dict[str, str]
 """Path of each file relative to what was hashed ("" for a single file) -> SHA-256 of its bytes."""
@@ -32,6 +34,11 @@ def combined(found: Digest) -> str:
     if list(found) == [""]:
         return found[""]
     return hashlib.sha256("".join(f"{found[name]}  {name}\n" for name in sorted(found)).encode()).hexdigest()
+
+
+def of_value(value: Any) -> str:
+    """The hash of what JSON can hold; mappings with their order."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def differences(before: Digest, now: Digest) -> list[str]:

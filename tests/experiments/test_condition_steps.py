@@ -14,7 +14,8 @@ from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace
 from pyserini_dupmae.experiments.schema import Condition
 from pyserini_dupmae.util.errors import UserError
 
-COMMANDS = {"init", "encode", "index", "search", "evaluate", "reproduce.prepare", "reproduce.statistics"}
+COMMANDS = {"init", "encode", "index", "search", "evaluate"}
+COMMANDS |= {"reproduce.prepare", "reproduce.statistics", "reproduce.baselines"}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,8 @@ def test_every_command_is_accepted(shipped: Catalogue, data: Path, local: bool) 
             with pytest.raises(UserError, match="cannot be downloaded"):
                 _plan(name, shipped, None)
             continue
-        for step in _plan(name, shipped, data if local else None).steps:
+        planned = _plan(name, shipped, data if local else None)
+        for step in (*planned.steps, *planned.baselines):
             module, *words = step.command
             parsers[module].parse_args(words)
             used.add(module)
@@ -103,6 +105,17 @@ def test_conditions_state_lengths_and_shards(
     assert {step.command[step.command.index("--query-max-length") + 1] for step in searching} == {str(query)}
     (index,) = (step for step in steps if step.title == "index")
     assert [place in index.command for place in (str(step.output) for step in encoding)] == [True] * stores
+
+
+def test_a_baseline_is_measured_once_by_all_that_is_asked(shipped: Catalogue, data: Path) -> None:
+    forms = ("arguana.stage2", "arguana.stage3")
+    ours = [_plan(f"beir-{form}", shipped, data).baselines for form in forms]
+    assert ours[0] == ours[1] != []
+    for step in ours[0]:
+        assert "--remove-query" in step.command
+        assert step.inputs.keys() == {"collection", "topics", "qrels"}
+        assert (step.settings["--metrics"], step.settings["--hits"]) == (["nDCG@10", "R@100"], 1000)
+    assert _plan("msmarco-v1-passage.stage2", shipped, data).baselines == []
 
 
 def test_what_decides_a_step(shipped: Catalogue, data: Path) -> None:

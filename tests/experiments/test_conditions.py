@@ -14,6 +14,7 @@ import pytest
 
 from pyserini_dupmae.data.runs import read_run
 from pyserini_dupmae.evaluation.results import read_results
+from pyserini_dupmae.experiments.baselines import installed_systems
 from pyserini_dupmae.experiments.conditions import reproduce as reproduce_function
 from pyserini_dupmae.util.errors import UserError
 from tests.helpers import RunCommand
@@ -101,7 +102,7 @@ def test_docstrings_gives_the_expected_numbers(done: tuple[Path, str]) -> None:
 def test_nothing_is_done_twice_wherever_it_lies(reproduce: Command, work: Path) -> None:
     status, printed = reproduce("--condition", "docstrings-small", "--output", work)
     assert status == 0
-    assert printed.count(": done before") == 8
+    assert printed.count(": done before") == 8 + len(installed_systems())
     assert ": run" not in printed
     checks = [line for line in printed.splitlines() if line.startswith("  [")]
     assert reproduce("--condition", "docstrings-small", "--output", work, "--quiet") == (
@@ -135,7 +136,7 @@ def test_each_part_alone_gives_the_expected_numbers(reproduce: Command, work: Pa
 def test_every_step_is_the_command_that_is_shown(reproduce: Command, done: tuple[Path, str], warm_python: str) -> None:
     folder = done[0]
     _, shown = reproduce("--condition", "docstrings-small", "--output", folder, "--dry-run", "--display-commands")
-    commands = [line for line in shown.splitlines() if not line.startswith("#")]
+    commands = [line for line in shown.splitlines() if not line.startswith("#") and ".baselines" not in line]
     provenance = json.loads((folder / "conditions" / "docstrings-small" / "provenance.json").read_text())
     assert [step["command"] for step in provenance["steps"]] == commands
     run = folder / "conditions" / "docstrings-small" / "run.test.txt"
@@ -161,6 +162,38 @@ def test_provenance_tells_how_the_numbers_came_about(done: tuple[Path, str]) -> 
     assert found["seed"] == 0
     assert found["wall_time_seconds"] > 0
     assert all(Path(step["log"]).exists() for step in found["steps"])
+
+
+@pytest.mark.slow
+def test_baselines_stand_beside(done: tuple[Path, str], reproduce: Command, work: Path) -> None:
+    """Of the same queries and metrics; what becomes of them decides nothing."""
+    found = {result.condition: result for result in read_results(done[0] / "results")}
+    assert found.keys() == {"docstrings-small", *(f"docstrings-small.{system}" for system in installed_systems())}
+    ours, bm25 = found["docstrings-small"], found["docstrings-small.bm25"]
+    assert (bm25.mode, bm25.topics, bm25.index.documents) == ("bm25", "test", 400)
+    assert list(bm25.metrics) == list(ours.metrics)
+    assert bm25.per_query["RR@10"].keys() == ours.per_query["RR@10"].keys()
+    assert bm25.latency.median_ms > 0
+    assert "reproduce.baselines --corpus" in bm25.provenance.commands[0]
+    folder = work / "results" / "baselines"
+    (folder / "docstrings-small.test.bm25.step.json").write_text("{")
+    status, printed = reproduce("--condition", "docstrings-small", "--output", work)
+    assert status == 0
+    assert "  not in the report: bm25 test: the record" in printed
+
+
+def test_baselines_of_large_collections_are_asked_for(reproduce: Command, tmp_path: Path) -> None:
+    (tmp_path / "collection.tsv").touch()
+    words = ["--condition", "msmarco-v1-passage.stage2", "--data", tmp_path, "--dry-run", "--display-commands"]
+    assert ".baselines" not in reproduce(*words)[1]
+    lines = [line for line in reproduce(*words, "--baselines", "all")[1].splitlines() if ".baselines" in line]
+    assert len(lines) == 3 * len(installed_systems())
+    assert "--metrics MRR@10 R@50 R@1000 MRR@100 R@10 R@100 --hits 1000 " in lines[0]
+    words[1] = "docstrings-small"
+    assert reproduce(*words)[1].count(".baselines") == len(installed_systems())
+    assert ".baselines" not in reproduce(*words, "--baselines", "none")[1]
+    with pytest.raises(UserError, match="baselines is 'some'; it is one of small, all, none"):
+        reproduce_function("docstrings-small", output=tmp_path, baselines="some")
 
 
 @pytest.mark.slow
@@ -206,7 +239,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> list
     """The options that name the conditions with the small model."""
     path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
     path.write_text(TINY)
-    return ["--conditions", str(path), "--model", f"tiny={tiny_model_dir}"]
+    return ["--conditions", str(path), "--model", f"tiny={tiny_model_dir}", "--baselines", "none"]
 
 
 @pytest.fixture(scope="module")
