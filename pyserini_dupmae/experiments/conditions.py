@@ -23,7 +23,7 @@ from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scor
 from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, are_wanted, plan_condition
 from pyserini_dupmae.experiments.provenance import environment, provenance
 from pyserini_dupmae.experiments.schema import AnyCondition, MeanCondition
-from pyserini_dupmae.experiments.steps import Outcome, StepError, run
+from pyserini_dupmae.experiments.steps import Outcome, Step, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.util.command import BASELINES
@@ -212,10 +212,7 @@ class _Runner:
         finished, outcomes = Finished(condition), []
         try:
             for number, step in enumerate(planned.steps, 1):
-                where = f"  {condition.name} [{number}/{len(planned.steps)}] "
-                begin = partial(_say, f"{where}{step.title} begins (log: {step.log})")
-                outcomes.append(run(step, show=logger.isEnabledFor(logging.DEBUG), begin=begin))
-                _say(f"{where}{outcomes[-1]}")
+                outcomes.append(_run(step, f"  {condition.name} [{number}/{len(planned.steps)}] "))
             self._check(planned, finished, [outcome.record.command for outcome in outcomes])
             self._compare(planned)
         except StepError as error:
@@ -264,13 +261,13 @@ class _Runner:
         documents = read_json(planned.statistics)["documents"]
         if not are_wanted(self.place.baselines, documents):
             if self.place.baselines == "small":
-                print(f"  no baselines of {documents:,} documents; --baselines all measures them", flush=True)
+                _say(f"  no baselines of {documents:,} documents; --baselines all measures them")
             return
-        for step in planned.baselines:
+        for number, step in enumerate(planned.baselines, 1):
             try:
-                print(f"  {run(step)}", flush=True)
+                _run(step, f"  {planned.collection.name} [{number}/{len(planned.baselines)}] ")
             except StepError as error:
-                print(f"  not in the report: {error}", flush=True)
+                logger.warning("not in the report: %s", error)
 
     def _mean(self, condition: MeanCondition) -> Finished:
         members = [self.run(member) for member in self.catalogue.members(condition)]
@@ -348,6 +345,14 @@ def _print_checks(finished: Finished) -> None:
     if finished.error is not None:
         print(f"  [{Status.FAIL}]  {finished.error}")
     sys.stdout.flush()
+
+
+def _run(step: Step, where: str) -> Outcome:
+    """Run a step, and say before it and after it which one it is; ``where`` begins both lines."""
+    begin = partial(_say, f"{where}{step.title} begins (log: {step.log})")
+    outcome = run(step, show=logger.isEnabledFor(logging.DEBUG), begin=begin)
+    _say(f"{where}{outcome}")
+    return outcome
 
 
 def _provenance(planned: ConditionPlan, finished: Finished, outcomes: list[Outcome], seed: int) -> dict[str, Any]:
