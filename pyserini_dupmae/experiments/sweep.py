@@ -190,7 +190,7 @@ def sweep(
     )
     if corpus is not None:
         documents = {one.docid: one.text for one in Corpus(FileRecords(Path(corpus)), FieldParser())}
-        named = {"collection": called, "topic_set": task.topics}
+        named: dict[str, Any] = {"collection": called, "topic_set": task.topics}
         measure_baselines(documents, task.texts, judgements, output, metrics=metrics, hits=hits, **named)
     indexes = SweepIndexes(store, output / "indexes", engine)
     settings = grid(modes, values, full_grid)
