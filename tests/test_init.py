@@ -76,7 +76,9 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
 
 
 def test_quiet_prints_nothing(checkpoint, tmp_path, capfd):
-    init.main(["--from", str(checkpoint("bert")), "--output", str(tmp_path / "model"), "--quiet"])
+    source = checkpoint("bert")
+    capfd.readouterr()
+    init.main(["--from", str(source), "--output", str(tmp_path / "model"), "--quiet"])
     assert capfd.readouterr() == ("", "")
 
 
