@@ -101,6 +101,26 @@ def test_files_that_cannot_be(command, refused, tmp_path):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "mine")]
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("search.__main__", "--index GONE --topics mine.tsv --output mine.tsv"),
+        ("search.__main__", "--index GONE --topics mine.tsv --output run.txt --explanations mine.tsv"),
+        ("search.__main__", "--index GONE --topics GONE --output run.txt --explanations ./run.txt"),
+        ("evaluate", "--run GONE --qrels mine.tsv --per-query link.tsv"),
+        ("evaluate", "--run mine.tsv --qrels GONE --per-query ./mine.tsv"),
+        ("merge", "--runs GONE mine.tsv --output mine.tsv"),
+        ("reproduce.prepare titles", "--passages mine.tsv --titles GONE --output mine.tsv"),
+    ],
+)
+def test_what_is_read_is_not_replaced(command, words, refused, tmp_path):
+    (tmp_path / "mine.tsv").write_text("1\tmine\n")
+    (tmp_path / "link.tsv").symlink_to("mine.tsv")
+    assert "would replace" in refused(command, words, "")
+    assert (tmp_path / "mine.tsv").read_text() == "1\tmine\n"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 LOCKED = ("encode.__main__", "sweep", "training.pretrain.__main__", "training.finetune.__main__")
 LOCKED += ("training.teacher.__main__ train", "training.pair.__main__ train")
 

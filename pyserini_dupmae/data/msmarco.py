@@ -51,7 +51,7 @@ def join_titles(passages: str | os.PathLike, titles: str | os.PathLike, output: 
     Raises:
         UserError: a line that is something else; names it.
     """
-    require_file(output)
+    require_file(output, reads=[passages, titles])
     title_of = dict(_pairs(titles))
     if not title_of:
         raise UserError(f"{titles} is empty")

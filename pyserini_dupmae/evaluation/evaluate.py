@@ -158,7 +158,7 @@ def evaluate(
     if per_query is not None and Path(per_query).suffix not in PER_QUERY_FORMATS:
         raise UserError(f"values by query cannot go to {per_query}: the name must end in .tsv or .jsonl")
     if per_query is not None:
-        require_file(per_query)
+        require_file(per_query, reads=[*names, qrels])
     for metric in metrics:
         parse_metric(metric)
     judged = read_qrels(qrels)

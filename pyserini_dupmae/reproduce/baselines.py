@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add("--remove-query", action="store_true", help="leave out the document that has the query's own id")
     add("--systems", nargs="+", choices=SYSTEMS, help="which ones (default: those that are installed)")
     add("--collection", required=True, metavar="NAME", help="what the records call it")
-    add("--topic-set", default="", metavar="NAME", help="what the records call the topics")
+    add("--topic-set", metavar="NAME", help="what the records call the topics")
     add_device(result)
     add("--output", type=path_type, required=True, metavar="DIR", help="folder to write to")
     return result
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             qrels,
             output,
             collection=options.collection,
-            topic_set=options.topic_set,
+            topic_set=options.topic_set or "",
             metrics=options.metrics,
             hits=options.hits,
             remove_query=options.remove_query,

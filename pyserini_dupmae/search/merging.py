@@ -72,7 +72,7 @@ def merge(runs: Sequence[str | os.PathLike], *, output: str | os.PathLike, outpu
         raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMS)}")
     if not runs:
         raise UserError("no run of a shard is given")
-    require_file(output)
+    require_file(output, reads=runs)
     found = [(Path(run), ShardRecord.read(Path(run))) for run in runs]
     records = _complete(found)
     first = records[0]

@@ -155,7 +155,10 @@ def search(
         raise UserError(f"unknown output format {output_format!r}; choose one of {', '.join(FORMS)}")
     if shard_num > 1 and output_format != "trec":
         raise UserError(f"the run of a shard is in TREC's form; give --output-format {output_format} to merge")
-    path = require_file(output)
+    read = [topics] if isinstance(topics, str | os.PathLike) else []
+    path = require_file(output, reads=read)
+    if explanations is not None:
+        require_file(explanations, reads=[*read, path])
     pairs = read_topics(topics)
     records: list[QueryRecord] = []
     proved: list[bool] = []

@@ -70,9 +70,19 @@ def require_folder(path: str | os.PathLike) -> Path:
     return _require_output(path, "folder")
 
 
-def require_file(path: str | os.PathLike) -> Path:
-    """``path`` if a file can be written there, else a `UserError` before any work."""
-    return _require_output(path, "file")
+def require_file(path: str | os.PathLike, *, reads: Iterable[str | os.PathLike] = ()) -> Path:
+    """``path`` if a file can be written there, else a `UserError` before any work.
+
+    Args:
+        reads: files that the same work reads or writes, which it must not replace; names of no file are passed over.
+    """
+    found = _require_output(path, "file")
+    for other in reads:
+        there = os.path.exists(found) and os.path.exists(other)
+        same = os.path.samefile(found, other) if there else os.path.abspath(found) == os.path.abspath(other)
+        if same and not _is_written_through(found):
+            raise UserError(f"the output {path} would replace {other}, which this reads or writes too; give another")
+    return found
 
 
 def require_replaceable(folder: str | os.PathLike, is_ours: Callable[[Path], bool], *, overwrite: bool = True) -> Path:
