@@ -27,7 +27,7 @@ def test_a_click_sorts(folder, tmp_path):
     made = report(folder / "results", output=folder / "out")
     before = Page(made.html.read_text())
     page = re.sub(r"<meta http-equiv[^>]*>", "", made.html.read_text())  # the policy forbids the script that clicks
-    (folder / "clicked.html").write_text(page.replace("</body>", f"<script>{CLICKS}</script></body>"))
+    (folder / "clicked.html").write_text(page.removesuffix("</body>\n</html>\n") + f"<script>{CLICKS}</script>")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--virtual-time-budget=5000", "--dump-dom", (folder / "clicked.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
