@@ -83,7 +83,7 @@ def measure_bm25(
     jvm.start()  # before Pyserini does, with options that suit the Java that was found
     from pyserini.search.lucene import LuceneSearcher
 
-    searcher = LuceneSearcher(str(index))
+    searcher = LuceneSearcher(str(index.resolve()))  # Java stays in the folder that it was started in
     searcher.set_bm25(BM25_K1, BM25_B)
 
     def search(queries: Sequence[str], k: int) -> Iterable[Any]:
