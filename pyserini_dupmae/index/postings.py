@@ -230,4 +230,4 @@ def to_bfloat16(values: np.ndarray) -> np.ndarray:
 
 
 def _rebuild(folder: Path) -> str:
-    return f"build it with: python -m pyserini_dupmae.index --embeddings {folder.parent} --to-postings --overwrite"
+    return f"build it with: python -m pyserini_dupmae.index --index {folder.parent} --to-postings --overwrite"
