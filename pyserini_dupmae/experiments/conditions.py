@@ -265,7 +265,7 @@ class _Runner:
             return
         for number, step in enumerate(planned.baselines, 1):
             try:
-                _run(step, f"  {planned.collection.name} [{number}/{len(planned.baselines)}] ")
+                _run(step, f"  baselines of {planned.collection.name} [{number}/{len(planned.baselines)}] ")
             except StepError as error:
                 logger.warning("not in the report: %s", error)
 
