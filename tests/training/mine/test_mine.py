@@ -67,7 +67,7 @@ def test_negatives_are_the_hits_in_order_without_positives_and_duplicates(
     assert mined == expected(mode, depth)
     assert list(mined) == list(POSITIVES)
     if depth == 200:  # some positives, copies of them, and copies of negatives were among the hits
-        assert all(len(negatives) < depth - len(POSITIVES[qid]) for qid, negatives in mined.items())
+        assert any(len(negatives) < depth - len(POSITIVES[qid]) for qid, negatives in mined.items())
 
 
 def test_engine_and_threads_change_no_negative(
