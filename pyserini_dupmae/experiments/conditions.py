@@ -7,7 +7,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -17,19 +17,18 @@ from pyserini_dupmae.data.qrels import read_qrels
 from pyserini_dupmae.data.query_records import QueryRecord, read_queries, write_queries
 from pyserini_dupmae.evaluation.measures import Values, mean
 from pyserini_dupmae.evaluation.results import QUERIES_SUFFIX, SUFFIX, ConditionResult, IndexStatistics
-from pyserini_dupmae.evaluation.tables import markdown_text
 from pyserini_dupmae.experiments.catalogue import Catalogue, read_catalogue
-from pyserini_dupmae.experiments.checks import PYTHON, Check, Status, check_scores, check_statistics, mean_scores
+from pyserini_dupmae.experiments.checks import PYTHON, Status, check_scores, check_statistics, mean_scores
 from pyserini_dupmae.experiments.condition_steps import ConditionPlan, Workplace, are_wanted, plan_condition
-from pyserini_dupmae.experiments.provenance import environment, provenance
+from pyserini_dupmae.experiments.finished import REPORT_FORMATS, Finished, record_of, write_report
+from pyserini_dupmae.experiments.provenance import provenance
 from pyserini_dupmae.experiments.schema import AnyCondition, MeanCondition
 from pyserini_dupmae.experiments.steps import Outcome, Step, StepError, run
 from pyserini_dupmae.index.info import IndexInfo
 from pyserini_dupmae.search.engines import require_engine
 from pyserini_dupmae.util.command import BASELINES
-from pyserini_dupmae.util.digests import combined
 from pyserini_dupmae.util.errors import UserError
-from pyserini_dupmae.util.files import atomic_open, require_file, require_folder, write_json
+from pyserini_dupmae.util.files import require_file, require_folder, write_json
 from pyserini_dupmae.util.json_text import parse_json, read_json
 from pyserini_dupmae.util.lock import alone
 from pyserini_dupmae.util.log import is_quiet, logger
@@ -37,27 +36,6 @@ from pyserini_dupmae.util.progress import duration
 
 SEARCHED = {"hybrid": ("faiss", "lucene"), "dense": ("faiss",), "sparse": ("lucene",)}
 """The search command's modes -> the indexes that are searched."""
-
-REPORT_FORMATS = (".json", ".md")
-
-
-@dataclass
-class Finished:
-    """What became of a condition: its checks, or the ``error`` that kept it from them.
-
-    ``scores`` maps topic set -> metric -> value; ``mode`` is that of the results.
-    """
-
-    condition: AnyCondition
-    checks: list[Check] = field(default_factory=list)
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    mode: str = ""
-    error: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it could not be run, or a number is not what is expected."""
-        return self.error is not None or any(check.failed for check in self.checks)
 
 
 @dataclass(frozen=True)
@@ -218,7 +196,7 @@ class _Runner:
         except StepError as error:
             finished.error = str(error)
         _print_checks(finished)
-        record = _provenance(planned, finished, outcomes, self.catalogue.models[condition.model].seed)
+        record = record_of(planned, finished, outcomes, self.catalogue.models[condition.model].seed)
         write_json(self.place.condition(condition.name) / "provenance.json", record)
         return finished
 
@@ -299,41 +277,6 @@ class _Runner:
         ).write(self.place.output / "results" / f"{condition.name}.{topics}{SUFFIX}")
 
 
-def write_report(path: Path, conditions: Sequence[Finished]) -> None:
-    """Write every number of every condition, as JSON or Markdown by the name of ``path``."""
-    if path.suffix == ".json":
-        rows = [
-            {
-                "condition": one.condition.name,
-                "description": one.condition.description,
-                "failed": one.failed,
-                "error": one.error,
-                "checks": [asdict(check) for check in one.checks],
-            }
-            for one in conditions
-        ]
-        write_json(path, {"environment": environment(), "conditions": rows})
-        return
-    with atomic_open(path) as stream:
-        stream.writelines(line + "\n" for line in _markdown(conditions))
-
-
-def _markdown(conditions: Sequence[Finished]) -> Iterator[str]:
-    yield "| condition | quantity | status | measured | expected | paper |"
-    yield "|---|---|---|---:|---:|---:|"
-    for one in conditions:
-        name = markdown_text(one.condition.name)
-        for check in one.checks:
-            cells = [_cell(value) for value in (check.got, check.expected, check.paper)]
-            yield f"| {name} | {markdown_text(check.quantity)} | {check.status} | {' | '.join(cells)} |"
-        if one.error is not None:
-            yield f"| {name} | {markdown_text(one.error)} | FAIL | | | |"
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
-
-
 def _say(line: str) -> None:
     if not is_quiet():
         print(line, flush=True)
@@ -353,38 +296,6 @@ def _run(step: Step, where: str) -> Outcome:
     outcome = run(step, show=logger.isEnabledFor(logging.DEBUG), begin=begin)
     _say(f"{where}{outcome}")
     return outcome
-
-
-def _provenance(planned: ConditionPlan, finished: Finished, outcomes: list[Outcome], seed: int) -> dict[str, Any]:
-    here = environment()
-    steps = []
-    for outcome in outcomes:
-        record = outcome.record
-        elsewhere = {} if record.environment == here else {"environment": record.environment}
-        steps.append(
-            {
-                "step": outcome.step.title,
-                "command": record.command,
-                "skipped": outcome.skipped,
-                "finished": record.finished,
-                "wall_time_seconds": record.seconds,
-                "log": str(outcome.step.log),
-                "sha256_inputs": {name: combined(found) for name, found in record.inputs.items()},
-                "sha256_output": combined(record.output or {}),
-                **elsewhere,
-            }
-        )
-    return {
-        "condition": planned.condition.model_dump(),
-        "collection": planned.collection.model_dump(),
-        "seed": seed,
-        "command": sys.orig_argv,
-        "environment": here,
-        "steps": steps,
-        "wall_time_seconds": round(sum(outcome.record.seconds or 0.0 for outcome in outcomes), 3),
-        "checks": [asdict(check) for check in finished.checks],
-        "error": finished.error,
-    }
 
 
 def _judged(explanations: Path, qrels: Path) -> Iterator[QueryRecord]:

@@ -14,8 +14,6 @@ from pyserini_dupmae.store import Piece
 from pyserini_dupmae.store.docids import TakenDocIds
 from pyserini_dupmae.util.errors import UserError
 
-IDS_OF_TWO_BYTES = 1 << 16
-
 
 class Representations(Protocol):
     """What is read of a `ForwardStore`, or of what stands for one."""
@@ -55,7 +53,7 @@ class ExactScorer(Generic[StoreT]):
         self.docids = store.docids
 
     def parts(self, query: EncodedQuery, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        vector, query_mu = query.cls.astype(np.float64), self._weights_by_id(query)
+        vector, query_mu = query.cls.astype(np.float64), query.mu(self.store.model.vocab_size).astype(np.float64)
         cls, ot = np.empty(len(rows)), np.empty(len(rows))
         for piece in self.store.pieces(rows):
             put_parts(cls, ot, *piece, self.top_k, vector, query_mu)
@@ -66,10 +64,3 @@ class ExactScorer(Generic[StoreT]):
                 "again (search --verify reads all of it)"
             )
         return cls, ot
-
-    def _weights_by_id(self, query: EncodedQuery) -> np.ndarray:
-        """The query's weights (ids,) float64, with NaN for ids that are no token's, so that one in a document shows."""
-        size = self.store.model.vocab_size
-        weights = np.full(max(size, IDS_OF_TWO_BYTES), np.nan)
-        weights[:size] = query.mu(size)
-        return weights

@@ -113,9 +113,10 @@ def test_a_ranking_does_not_depend_on_its_batch_its_threads_and_what_computes_it
     queries = make_queries(HostPass.queries_at_once + 3, seed=3)
     together = made(store).search(queries, 50, threads=3)
     for query, ranking in zip(queries, together, strict=True):
-        (alone,) = engine.search([query], 50)
-        for name in ("rows", "scores", "cls_scores", "ot_scores"):
-            np.testing.assert_array_equal(getattr(alone, name), getattr(ranking, name))
+        for threads in (1, 3):
+            (alone,) = engine.search([query], 50, threads=threads)
+            for name in ("rows", "scores", "cls_scores", "ot_scores"):
+                np.testing.assert_array_equal(getattr(alone, name), getattr(ranking, name))
 
 
 @pytest.mark.parametrize("mode", MODES)
