@@ -34,6 +34,7 @@ def evaluate_model(
     indexes: Sequence[str | PathLike[str]] = (),
     name: str | None = None,
     baselines: bool = False,
+    queries: int | None = None,
     hits: int = 100,
     device: str | None = None,
     dtype: str = "auto",
@@ -51,6 +52,7 @@ def evaluate_model(
         indexes: what `encode` wrote for each collection; without them the collections are encoded.
         name: what the results call the model (default: the name of its folder).
         baselines: measure BM25 as well, and all-MiniLM-L6-v2 if it is installed, in ``NAME.SYSTEM.result.json``.
+        queries: at most so many judged queries of each collection, spread evenly over its file (default: all).
         hits: documents a query.
         device: where the model runs (default: a GPU if there is one).
         dtype: what it computes in, as `encode` takes it.
@@ -80,7 +82,7 @@ def evaluate_model(
     results = []
     for collection, of_collection, folder in zip(collections, names, folders, strict=True):
         if baselines:
-            topics, qrels = _topics(collection, of_collection, output)
+            topics, qrels = _topics(collection, of_collection, output, queries)
             documents = dict(collection.documents())
             results += measure_baselines(
                 documents, topics, qrels, output, collection=of_collection, metrics=METRICS, hits=hits
@@ -93,6 +95,7 @@ def evaluate_model(
                 of_collection,
                 name or Path(model).name,
                 output,
+                queries=queries,
                 hits=hits,
                 threads=threads,
                 log=training_log(model, output),
@@ -116,10 +119,10 @@ def _name(collection: JudgedCollection) -> str:
     return Path(collection.name).name.replace(":", "-")
 
 
-def _topics(collection: JudgedCollection, called: str, output: Path) -> tuple[dict[str, str], Qrels]:
-    """The topics that are judged, and the judgements; both are written below ``output``."""
-    prepared = output / "topics" / called
-    write_topic_set(str(collection.topics or collection.qrels), str(collection.qrels), prepared, judged_only=True)
+def _topics(collection: JudgedCollection, called: str, output: Path, most: int | None) -> tuple[dict[str, str], Qrels]:
+    """The topics that are judged, or so many of them, and the judgements; both are written below ``output``."""
+    prepared, topics = output / "topics" / called, str(collection.topics or collection.qrels)
+    write_topic_set(topics, str(collection.qrels), prepared, judged_only=True, most=most)
     return dict(read_topics(prepared / TOPICS)), read_qrels(prepared / QRELS)
 
 
@@ -130,11 +133,12 @@ def _measure(
     model: str,
     output: Path,
     *,
+    queries: int | None,
     hits: int,
     threads: int | None,
     log: str | None,
 ) -> list[ConditionResult]:
-    topics, qrels = _topics(collection, called, output)
+    topics, qrels = _topics(collection, called, output, queries)
     found = measure_searcher(searcher, topics.items(), qrels, metrics=METRICS, hits=hits, modes=MODES, threads=threads)
     results, store = [], searcher.engines.exact.store
     for mode, measured in found.items():

@@ -18,13 +18,16 @@ TOPICS = "topics.tsv"
 QRELS = "qrels.txt"
 
 
-def write_topic_set(topics: str, qrels: str, output: Path, *, judged_only: bool = False) -> None:
+def write_topic_set(
+    topics: str, qrels: str, output: Path, *, judged_only: bool = False, most: int | None = None
+) -> None:
     """Write queries and judgements as ``topics.tsv`` and ``qrels.txt`` (TREC's form) in the folder ``output``.
 
     Args:
         topics: as in `search`.
         qrels: as in `evaluate`; `data.qrels.pyserini_qrels` has the file of a name of Pyserini's registry.
         judged_only: leave out queries without judgements.
+        most: leave out all but this many judged queries, spread evenly over the file, and the others' judgements.
 
     Raises:
         UserError: no query is judged, or one of both cannot be read.
@@ -34,6 +37,9 @@ def write_topic_set(topics: str, qrels: str, output: Path, *, judged_only: bool 
     judged = [(qid, text) for qid, text in queries if qid in judgements]
     if not judged:
         raise UserError(f"none of the queries of {topics} is judged in {qrels}")
+    if most is not None and most < len(judged):
+        queries = judged = [judged[i * len(judged) // most] for i in range(most)]
+        judgements = {qid: judgements[qid] for qid, _ in judged}
     with atomic_path(output) as folder:
         folder.mkdir()
         write_topics(folder / TOPICS, judged if judged_only else queries)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pyserini_dupmae.data.qrels import read_qrels
+from pyserini_dupmae.data.topics import read_topics
 from pyserini_dupmae.experiments.made_up import generate
 from pyserini_dupmae.experiments.prepare import unpack, write_docstrings, write_topic_set
 from pyserini_dupmae.util.errors import UserError
@@ -22,6 +24,18 @@ def test_topics_of_a_beir_split_are_those_that_are_judged(tmp_path: Path) -> Non
     write_topic_set(str(queries), str(qrels), tmp_path / "out", judged_only=True)
     assert (tmp_path / "out" / "topics.tsv").read_text() == "q0\tquery number 0\nq2\tquery number 2\n"
     assert (tmp_path / "out" / "qrels.txt").read_text() == "q2 0 d1 2\nq0 0 d2 0\n"
+
+
+@pytest.mark.parametrize(("most", "kept"), [(2, ["q0", "q2"]), (3, ["q0", "q1", "q3"]), (9, None)])
+def test_so_many_judged_queries_are_spread_evenly(tmp_path: Path, most: int, kept: list[str] | None) -> None:
+    """``q5`` has no judgement."""
+    queries, qrels = tmp_path / "queries.tsv", tmp_path / "qrels.txt"
+    queries.write_text("".join(f"q{number}\ttext {number}\n" for number in range(6)))
+    qrels.write_text("".join(f"q{number} 0 d{number} 1\n" for number in range(5)))
+    write_topic_set(str(queries), str(qrels), tmp_path / "out", judged_only=True, most=most)
+    expected = kept or [f"q{number}" for number in range(5)]
+    assert [qid for qid, _ in read_topics(tmp_path / "out" / "topics.tsv")] == expected
+    assert list(read_qrels(tmp_path / "out" / "qrels.txt")) == expected
 
 
 def test_queries_without_judgements_stay(tmp_path: Path) -> None:

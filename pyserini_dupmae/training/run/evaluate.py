@@ -39,6 +39,12 @@ def parser() -> argparse.ArgumentParser:
     add("--output", type=path_type, required=True, metavar="DIR", help="folder to write to")
     add("--name", help="what the results call the model (default: its folder's name)")
     add("--baselines", action="store_true", help="measure BM25 too, and all-MiniLM-L6-v2 if it is installed")
+    add(
+        "--queries",
+        type=positive_int,
+        metavar="N",
+        help="at most so many of each collection, spread evenly (default: all)",
+    )
     add("--hits", type=positive_int, default=100, metavar="N", help="documents a query")
     add_device(result)
     add_dtype(result, "bfloat16 on a GPU that has it natively, else float32")
@@ -60,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         indexes=options.index,
         name=options.name,
         baselines=options.baselines,
+        queries=options.queries,
         hits=options.hits,
         device=options.device,
         dtype=options.dtype,
