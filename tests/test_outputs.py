@@ -111,6 +111,8 @@ def test_files_that_cannot_be(command, refused, tmp_path):
         ("evaluate", "--run mine.tsv --qrels GONE --per-query ./mine.tsv"),
         ("merge", "--runs GONE mine.tsv --output mine.tsv"),
         ("reproduce.prepare titles", "--passages mine.tsv --titles GONE --output mine.tsv"),
+        ("training.teacher.__main__ score", "--teacher GONE --data GONE --negatives mine.tsv --output link.tsv"),
+        ("training.mine.__main__", "--index GONE --data ./new.jsonl --output new.jsonl"),
     ],
 )
 def test_what_is_read_is_not_replaced(command, words, refused, tmp_path):

@@ -27,13 +27,25 @@ DESCRIPTION = "parts.json"
 class ResumableFile:
     """A text file with an entry a query, plain or ``.gz``, that is written in parts of ``size`` queries.
 
+    Args:
+        reads: files from which the entries are made; None stands for no file.
+
     Raises:
-        UserError: ``path`` is a folder, does not end in ``suffix`` (or that and ``.gz``), or exists and may not be
-            replaced.
+        UserError: ``path`` is a folder, does not end in ``suffix`` (or that and ``.gz``), exists and may not be
+            replaced, or is one of ``reads``.
     """
 
-    def __init__(self, path: str | os.PathLike, suffix: str, size: int, overwrite: bool):
-        self.path, self.size, self.overwrite = require_file(path), size, overwrite
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        suffix: str,
+        size: int,
+        overwrite: bool,
+        *,
+        reads: Iterable[str | os.PathLike | None] = (),
+    ):
+        self.path = require_file(path, reads=[one for one in reads if one is not None])
+        self.size, self.overwrite = size, overwrite
         self._folder = self.path.with_name(self.path.name + ".parts")
         if not self.path.name.endswith((suffix, suffix + ".gz")):
             raise UserError(f"--output {path} must end in {suffix} or {suffix}.gz, by which its readers know it")

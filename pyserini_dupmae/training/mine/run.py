@@ -120,7 +120,7 @@ def mine(
             used, or ``output`` exists.
     """
     start = time.monotonic()
-    file = ResumableFile(output, ".jsonl", QUERIES_A_PART, overwrite)
+    file = ResumableFile(output, ".jsonl", QUERIES_A_PART, overwrite, reads=(data, negatives, scores))
     filtering = (scores, negatives, max_score_margin)
     if any(value is None for value in filtering) and filtering != (None, None, None):
         raise UserError("--scores, --negatives and --max-score-margin belong together; give all of them or none")

@@ -112,7 +112,7 @@ def score(
     require_positive(depth=depth, sample=sample, queries=queries, batch_size=batch_size, processes=processes)
     if bi_encoder and processes > 1:
         raise UserError("several processes score with a cross-encoder alone; leave out --processes")
-    file = ResumableFile(output, ".tsv", QUERIES_A_PART, overwrite)
+    file = ResumableFile(output, ".tsv", QUERIES_A_PART, overwrite, reads=(data, negatives))
     device = device or default_device()
     job = _Job(
         teacher=str(teacher),
