@@ -9,9 +9,12 @@ import string
 import subprocess
 import sys
 import sysconfig
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -29,6 +32,7 @@ DOCUMENTS = 300
 LONGEST = ("test_tiny.py", "test_conditions.py", "test_docs.py", "test_workers.py", "test_command.py", "test_run.py")
 LONGEST += ("test_hybrid_command.py", "test_pretrain_command.py", "test_finetune_command.py", "test_milvus.py")
 WORDS = 880
+SHARED_WARM = "SHARED_WARM_PYTHON"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 QUERIES = (
     "parse command line arguments",
@@ -71,6 +75,15 @@ def _docstrings() -> list[tuple[str, str]]:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """The processes of xdist share one warm Python, which the one that starts them starts."""
+    if sys.platform == "linux" and getattr(config.option, "numprocesses", None):
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        os.environ[SHARED_WARM] = stack.enter_context(TemporaryDirectory())
+        stack.enter_context(_warm(Path(os.environ[SHARED_WARM])))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no process is left alone with one in the end."""
     first = {name: place for place, name in enumerate(LONGEST)}
@@ -176,13 +189,22 @@ def warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if sys.platform != "linux":
         yield sys.executable
         return
-    folder = tmp_path_factory.mktemp("warm")
-    server = [sys.executable, "-m", "tests.warm", str(folder)]
-    root = Path(__file__).parent.parent
-    with subprocess.Popen(server, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    shared = os.environ.get(SHARED_WARM)
+    folder = Path(shared) if shared else tmp_path_factory.mktemp("warm")
+    deadline = time.monotonic() + 300
+    with nullcontext() if shared else _warm(folder):
+        while not os.access(folder / "python", os.X_OK):
+            assert time.monotonic() < deadline, "the warm Python does not start"
+            time.sleep(0.05)
         yield str(folder / "python")
+
+
+@contextmanager
+def _warm(folder: Path) -> Iterator[None]:
+    """The server behind ``folder/python``, which takes some seconds to appear."""
+    command = [sys.executable, "-m", "tests.warm", str(folder)]
+    with subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdin=subprocess.PIPE):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,6 @@ def serve(folder: Path) -> None:
     listening.listen()
     program.write_text(CLIENT.format(python=sys.executable, address=address), encoding="utf-8")
     program.chmod(0o755)
-    print("ready", flush=True)
     running: dict[int, tuple[BaseProcess, socket.socket]] = {}  # what is ready when a process ends -> it, its client
     while True:
         clients = {client: process for process, client in running.values()}
