@@ -169,7 +169,7 @@ def test_a_recipe_with_other_variables(recipe: Path) -> None:
     with pytest.raises(UserError, match="a recipe has either steps and inputs of its own, or extends another"):
         read_recipe(recipe)
     recipe.write_text("description: nothing\nextends: mine\n")
-    with pytest.raises(UserError, match=r"mine.yaml:2: there is no recipe mine, but msmarco-1gpu, "):
+    with pytest.raises(UserError, match=r"mine.yaml:2: there is no recipe mine, but ablation, msmarco-1gpu, "):
         read_recipe(recipe)
 
 
