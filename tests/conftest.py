@@ -74,7 +74,6 @@ def _docstrings() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """The processes of xdist share one warm Python, which the one that starts them starts."""
     if sys.platform == "linux" and getattr(config.option, "numprocesses", None):
@@ -84,6 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
         stack.enter_context(_warm(Path(os.environ[SHARED_WARM])))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no process is left alone with one in the end."""
     first = {name: place for place, name in enumerate(LONGEST)}
