@@ -7,11 +7,10 @@ interrupted is known to be one, and goes on with what it left.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shlex
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -31,8 +30,6 @@ from pyserini_dupmae.util.log import option
 from pyserini_dupmae.util.progress import duration
 
 PIPE_BYTES = 65536
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # opened here, since a forked process must not
 
 
 class StepError(UserError):
@@ -232,12 +229,11 @@ def _execute(step: Step, inputs: dict[str, Digest], goes_on: bool, show: bool) -
 def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
     """Run a command, write what it prints to ``log`` as it comes, and return its exit status."""
     with subprocess.Popen(
-        command,
+        [*_ending_with_parent(), *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},  # in the order in which it prints them
-        preexec_fn=_end_with_parent if LIBC else None,
     ) as process:
         assert process.stdout is not None
         decoder = getincrementaldecoder("utf-8")("replace")  # a notebook's standard output takes text alone
@@ -254,7 +250,11 @@ def _call(command: Sequence[str], log: BinaryIO, show: bool) -> int:
     return process.returncode
 
 
-def _end_with_parent() -> None:
-    """A command whose parent was killed must not go on writing where the next run does."""
-    if LIBC:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _ending_with_parent() -> list[str]:
+    """The words before a command that end it with the process that started it, where Linux has them.
+
+    If that was killed, the command must not go on writing where the next run does. To ask for it between fork and exec,
+    in Python, would also run what gRPC does at a fork, which can abort the child.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

@@ -156,6 +156,19 @@ def test_a_command_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
     assert not _alive(child)
 
 
+def test_a_step_is_no_fork_of_a_process_with_threads(step: Step, warm_python: str) -> None:
+    """What a library like gRPC does in a fork, which another thread may have surprised, does not happen."""
+    program = f"""
+import os
+from pathlib import PosixPath
+from pyserini_dupmae.experiments.steps import Step, run
+os.register_at_fork(after_in_child=lambda: os._exit(7))
+run({step!r})
+"""
+    subprocess.run([warm_python, "-c", program], check=True)
+    assert step.output.read_text() == "1\ttitle\ttext\n"
+
+
 def _alive(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
