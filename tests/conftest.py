@@ -18,6 +18,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
+# For the processes that the tests start, too: sums differ in their last digits with another number of threads, and a
+# name that is none would be looked for on a network.
+os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+
 import torch
 from transformers import BertTokenizer
 
@@ -57,8 +62,6 @@ QUERIES = (
     "how many seconds",
 )
 
-# For the processes that the tests start, too: sums differ in their last digits with another number of threads.
-os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 torch.set_num_threads(1)
 
 

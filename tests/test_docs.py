@@ -137,7 +137,6 @@ def test_every_example_runs(
     environment = os.environ | {
         "PATH": f"{Path(warm_python).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        "HF_HUB_OFFLINE": "1",
         "XDG_CACHE_HOME": str(folder / "cache"),
     }
     command = ["bash", "-c", script]

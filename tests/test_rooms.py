@@ -160,9 +160,10 @@ print(*(name for name in {heavy!r} if name in sys.modules))
     ("rooms", "heavy"),
     [
         (("training", "training.mine"), ["pyserini", "faiss", "jnius"]),
-        (
+        pytest.param(
             ("encode", "index", "store"),
             ["pyserini", "faiss", "jnius", "transformers.trainer", "datasets"],
+            marks=pytest.mark.slow,
         ),
         (("search",), ["transformers.trainer", "datasets", "sentence_transformers"]),
         (("evaluation",), ["pyserini", "faiss", "jnius", "transformers.trainer", "datasets", "torch"]),

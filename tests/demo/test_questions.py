@@ -40,6 +40,7 @@ def test_forms_of_a_word_have_one_stem(forms):
     assert len({stem(word) for word in forms.split()}) == 1
 
 
+@pytest.mark.slow
 def test_ranks(made: DemoResult, monkeypatch):
     docids = [hit.docid for hit in made.searcher.search("zzz qqq", len(made.collection.documents))]
     asked = {"zzz qqq": docids[6], "zzz": "is.not.there", "qqq zzz": docids[0]}

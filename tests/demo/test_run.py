@@ -17,6 +17,7 @@ from pyserini_dupmae.demo.systems import BM25, DUPMAE, METRICS, MINILM, PAIR, sy
 from pyserini_dupmae.util.errors import UserError
 
 DOCUMENTS = 60
+pytestmark = pytest.mark.slow  # what makes the demo's folder
 
 
 @pytest.fixture

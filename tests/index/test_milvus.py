@@ -32,7 +32,7 @@ class Killed(BaseException):
     """The loader is gone."""
 
 
-@pytest.mark.parametrize("calls", [0, 1, 3, 4])
+@pytest.mark.parametrize("calls", [1, 4])
 def test_loading_goes_on_after_an_interruption(calls, encoded, tmp_path, monkeypatch):
     """It is interrupted before a batch, and after one of which nobody heard that it had arrived."""
     monkeypatch.setattr(loading, "BATCH", 64)
