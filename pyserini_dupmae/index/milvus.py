@@ -37,7 +37,9 @@ from pyserini_dupmae.util.progress import Progress
 PROPERTY = "pyserini_dupmae"
 FORMAT = 1
 BATCH = 500
-"""Documents of a call: with texts of 64 kB it stays below the 64 MB of a message."""
+"""Documents that are sent in a call: with texts of 64 kB it stays below the 64 MB of a message."""
+ANSWER_BYTES = 1 << 25
+"""Of an answer, when all is read back. Milvus goes through a collection for each, so a few large ones are faster."""
 SAMPLE = 64
 """Documents that are compared when a collection is opened."""
 TEXT_BYTES = 65_535
@@ -281,7 +283,7 @@ class _Loader:
         return start
 
     def _send(self, start: int) -> None:
-        for rows, documents in self._batches(start, "to Milvus"):
+        for rows, documents in self._batches(start, BATCH, "to Milvus"):
             vocab_size = self.info.model.vocab_size
             fields = [to_fields(row, one, vocab_size) for row, one in zip(rows, documents, strict=True)]
             self.milvus.ask("upsert", self.name, fields)
@@ -292,19 +294,24 @@ class _Loader:
         there = count(self.milvus, self.name)
         if there != self.info.documents:
             raise UserError(f"{self.place} holds {there} documents, but the store {self.info.documents}; {mend}")
-        for rows, documents in self._batches(0, "comparing"):
+        for rows, documents in self._batches(0, self._answer_rows(), "comparing"):
             condition = f"row >= {rows.start} and row < {rows.stop}"
             found = read_rows(self.milvus, self.name, self.info, condition, contents=True)
             for row, document in zip(rows, documents, strict=True):
                 if row not in found or found[row].digest() != document.digest():
                     raise UserError(f"{document.docid!r} in {self.place} is not as it was sent; {mend}")
 
-    def _batches(self, start: int, label: str) -> Iterator[tuple[range, list[Loaded]]]:
-        """The rows from ``start`` on, with their documents; tells how far that is."""
+    def _answer_rows(self) -> int:
+        """How many documents make an answer of `ANSWER_BYTES`, at least `BATCH`."""
+        numbers = 4 * self.info.model.cls_dim + 8 * self.info.top_k
+        return max(BATCH, ANSWER_BYTES // (numbers + TEXT_BYTES * self.info.has_contents))
+
+    def _batches(self, start: int, size: int, label: str) -> Iterator[tuple[range, list[Loaded]]]:
+        """The rows from ``start`` on, ``size`` at a time, with their documents; tells how far that is."""
         total = self.info.documents
         with Progress(label, total, "documents", done=start) as progress:
-            for first in range(start, total, BATCH):
-                rows = range(first, min(first + BATCH, total))
+            for first in range(start, total, size):
+                rows = range(first, min(first + size, total))
                 yield rows, _of_store(self.store, rows, self.info.top_k)
                 progress.update(len(rows))
 

@@ -36,6 +36,7 @@ class Killed(BaseException):
 def test_loading_goes_on_after_an_interruption(calls, encoded, tmp_path, monkeypatch):
     """It is interrupted before a batch, and after one of which nobody heard that it had arrived."""
     monkeypatch.setattr(loading, "BATCH", 64)
+    monkeypatch.setattr(loading, "ANSWER_BYTES", 1)
     uri = str(tmp_path / "milvus.db")
     ask, sent = Milvus.ask, []
 

@@ -32,6 +32,7 @@ def uri(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     uri = str(tmp_path_factory.mktemp("milvus") / "milvus.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "BATCH", 64)
+        patch.setattr(loading, "ANSWER_BYTES", 1)
         dupmae.index(encoded, to="milvus", uri=uri, collection=NAME)
     return uri
 
