@@ -3,7 +3,9 @@
 The searching machine needs neither a store nor FAISS nor Java. Scores are computed here, in float64 and in the store's
 own order, from the numbers that Milvus gives back, which are those of the store; so a ranking is the one that the other
 engines give. Milvus's own scores only order the lists and bound what they leave out: they are sums of float32 products
-in an order that nobody knows, and the bounds allow for any.
+in an order that nobody knows, and the bounds allow for any. They also allow for weights that are kept in half
+precision, as Milvus's newer inverted indexes have them (SINDI, from index version 10 of Knowhere on). Each score is
+compared with the exact one: a Milvus that computes in fewer bits than the bounds allow for is an error, no wrong proof.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ PAGE = 16_384
 HITS_OF_A_CALL = 1 << 16
 REMEMBERED = 1 << 15
 """Documents that are kept: about 3 kB each."""
+HALF = 2.0**-10
+"""Twice what a weight is off in half precision, as a share of it; one below 2**-14 is off by 2**-25 at most."""
 SEARCH_PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "FLAT": lambda n: {},
     "HNSW": lambda n: {"ef": max(2 * n, 64)},
@@ -153,6 +157,19 @@ class _List:
 
     def __init__(self, store: MilvusStore):
         self.store = store
+        self.scorer = ExactScorer(store)
+
+    def _compare(self, rows: np.ndarray, scores: np.ndarray, exact: np.ndarray, off: np.ndarray | float) -> None:
+        """Raise `UserError` where one of the ``scores`` (m,) is further from the ``exact`` one than ``off``."""
+        wrong = np.flatnonzero(~(np.abs(scores - exact) <= off))
+        if len(wrong):
+            first = int(wrong[0])
+            (docid,) = self.store.docids.take([int(rows[first])])
+            raise UserError(
+                f"Milvus at {self.store.milvus.uri} gives {docid!r} the score {scores[first]:.9g} for {self.field}, "
+                f"but its numbers make {exact[first]:.9g}: it computes in too few bits to bound what it "
+                "leaves out; have it compute in float32, or search the store with --engine scan"
+            )
 
     def _pages(
         self, vectors: list[Any], n: int, parameters: dict[str, Any], lowest: float, slack: Callable[[float], float]
@@ -230,6 +247,9 @@ class MilvusDense(_List):
         parameters = SEARCH_PARAMETERS[info.dense_index](n)
         vectors = [query.cls.astype(np.float32) for query in queries]
         pages = self._pages(vectors, n, parameters, lowest, lambda last: 2 * slack + abs(last) * ROUNDING)
+        if self.flat:
+            for query, (rows, scores, _), one in zip(queries, pages, off, strict=True):
+                self._compare(rows, scores, self.scorer.parts(query, rows)[0], one)
         return [(rows, scores, one) for (rows, scores, _), one in zip(pages, off, strict=True)]
 
     def _candidates(self, rows: np.ndarray, scores: np.ndarray, off: float, n: int) -> Candidates:
@@ -245,7 +265,8 @@ class MilvusDense(_List):
 class MilvusSparse(_List):
     """A `fusion.SparseRetriever` over the field ``mu``.
 
-    All products are positive, so a sum of m of them in float32, in any order, is off by at most m + 1 roundings.
+    All products are positive, so a sum of m of them in float32, in any order, is off by at most m + 1 roundings, as a
+    share of it; weights in half precision may add `HALF`.
     """
 
     field = "mu"
@@ -254,12 +275,17 @@ class MilvusSparse(_List):
         if len(query.token_ids) == 0:
             return Candidates(np.empty(0, np.int64), 0.0)
         terms = min(len(query.token_ids), self.store.top_k)
-        relative = (terms + 2) * ROUNDING
+        relative = HALF + (terms + 2) * ROUNDING
+        absolute = 2.0**-24 * float(query.weights.sum())
         vector = dict(zip(query.token_ids.tolist(), query.weights.tolist(), strict=True))
         n = min(n, len(self.store))
         dropped = {"drop_ratio_search": 0.0}
-        ((rows, scores, is_all),) = self._pages([vector], n, dropped, 0.0, lambda last: 2 * relative * last)
-        return Candidates(rows, 0.0 if is_all else float(scores[-1]) * (1 + relative))
+        ((rows, scores, is_all),) = self._pages(
+            [vector], n, dropped, 0.0, lambda last: 2 * (relative * last + absolute)
+        )
+        exact = self.scorer.parts(query, rows)[1]
+        self._compare(rows, scores, exact, relative * exact + absolute)
+        return Candidates(rows, 0.0 if is_all else (float(scores[-1]) + absolute) * (1 + relative))
 
 
 @dataclass(frozen=True)

@@ -100,8 +100,9 @@ def test_the_run_is_that_of_scan_and_lists(
 
 
 @pytest.mark.usefixtures("short_lists")
-def test_bounds_hold_whatever_the_order_of_the_sums(opened, documents, queries, monkeypatch):
-    """Milvus's scores are moved by all that float32 sums can be off, in the worst way: what is out seems larger."""
+@pytest.mark.parametrize("half", [0.0, 2.0**-11], ids=["float32", "half"])
+def test_bounds_hold_whatever_the_order_of_the_sums(half, opened, documents, queries, monkeypatch):
+    """Milvus's scores are moved by all that float32 sums, of weights in half precision too, can be off."""
     everything = np.arange(len(documents.docids))
     search = milvus_engine._List._search
     random = np.random.default_rng(0)
@@ -113,7 +114,7 @@ def test_bounds_hold_whatever_the_order_of_the_sums(opened, documents, queries, 
                 off = milvus_engine.ROUNDING * 16 / 2 * np.linalg.norm(vector) * self.store.info.largest_norm
                 pairs = [(row, score + random.uniform(-off, off)) for row, score in answer]
             else:
-                off = min(len(vector), self.store.top_k) * 2.0**-24
+                off = half + min(len(vector), self.store.top_k) * 2.0**-24
                 pairs = [(row, score * (1 + random.uniform(-off, off))) for row, score in answer]
             pairs = [pair for pair in pairs if pair[1] <= parameters.get("range_filter", math.inf)]
             answers.append(sorted(pairs, key=lambda pair: -pair[1])[:limit])
@@ -136,11 +137,30 @@ def test_bounds_hold_whatever_the_order_of_the_sums(opened, documents, queries, 
         assert [hit.docid for hit in opened.hits(ranking)] == [docid for docid, _ in expected]
 
 
+@pytest.mark.usefixtures("short_lists")
+@pytest.mark.parametrize("field", ["cls", "mu"])
+def test_scores_in_too_few_bits_are_refused(field, opened, queries, monkeypatch):
+    search = milvus_engine._List._search
+
+    def rounded(self, *arguments):
+        answers = search(self, *arguments)
+        if self.field != field:
+            return answers
+        return [[(row, float(f"{score:.2g}")) for row, score in answer] for answer in answers]
+
+    monkeypatch.setattr(milvus_engine._List, "_search", rounded)
+    with pytest.raises(
+        dupmae.UserError, match=rf"gives '\S+' the score \S+ for {field}, but its numbers make .*too few"
+    ):
+        opened.ranker().search(queries, 20)
+
+
 def test_a_page_of_equal_scores_ends_the_list(opened, queries, monkeypatch):
     def same(self, vectors, limit, parameters):
         return [[(row, 1.0) for row in range(limit)] for _ in vectors]
 
     monkeypatch.setattr(milvus_engine._List, "_search", same)
+    monkeypatch.setattr(milvus_engine._List, "_compare", lambda *_: None)
     monkeypatch.setattr(milvus_engine, "PAGE", 40)
     (dense,) = MilvusDense(opened.exact.store).top(queries[:1], 100, 1)
     assert (len(dense.rows), dense.bound >= 1.0) == (40, True)
