@@ -226,16 +226,17 @@ def plot(loads: dict[int, Cell], searches: dict[tuple[int, int], Cell], path: Pa
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 3, figsize=(13, 4))
-    axes[0].plot(list(loads), [cell["load_seconds"] / 60 for cell in loads.values()], marker="o")
-    axes[0].set(xlabel="documents", ylabel="minutes to load")
+    minutes = [cell["load_seconds"] / 60 for cell in loads.values()]
+    axes[0].plot([documents / 1000 for documents in loads], minutes, marker="o")
+    axes[0].set(xlabel="thousand documents", ylabel="minutes to load")
     for name in ("p50", "p99"):
-        alone = {documents: 1000 * cell[name] for (documents, count), cell in searches.items() if count == 1}
+        alone = {documents / 1000: cell[name] for (documents, count), cell in searches.items() if count == 1}
         axes[1].plot(list(alone), list(alone.values()), marker="o", label=name)
-    axes[1].set(xlabel="documents", ylabel="ms a query, one client")
+    axes[1].set(xlabel="thousand documents", ylabel="seconds a query, one client")
     for documents in loads:
         rates = {count: cell["queries_per_second"] for (size, count), cell in searches.items() if size == documents}
         axes[2].plot(list(rates), list(rates.values()), marker="o", label=f"{documents:,} documents")
-    axes[2].set(xlabel="clients", ylabel="queries a second")
+    axes[2].set(xlabel="clients", ylabel="queries a second", xticks=sorted({count for _, count in searches}))
     for axis in axes:
         axis.set_ylim(0, None)
     axes[1].legend()
