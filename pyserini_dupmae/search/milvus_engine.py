@@ -209,7 +209,8 @@ class _List:
         )
         if len(answers) != len(vectors):
             raise UserError(f"Milvus at {self.store.milvus.uri} answered {len(answers)} of {len(vectors)} queries")
-        return [[(int(hit["row"]), float(hit["distance"])) for hit in answer] for answer in answers]
+        # A server that does not tell the name of the primary key has it as "id".
+        return [[(int(hit.get("row", hit.get("id"))), float(hit["distance"])) for hit in one] for one in answers]
 
 
 class MilvusDense(_List):
