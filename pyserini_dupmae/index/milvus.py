@@ -44,7 +44,7 @@ SAMPLE = 64
 """Documents that are compared when a collection is opened."""
 TEXT_BYTES = 65_535
 LONG_CALLS = 10
-"""Building indexes takes so many times as long as another answer may take."""
+"""Building indexes, and an answer of `ANSWER_BYTES`, may take so many times as long as another answer."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,13 @@ def _by_size(weights: np.ndarray) -> np.ndarray:
     return np.argsort(-weights, kind="stable")
 
 
-def read_rows(milvus: Milvus, name: str, info: MilvusInfo, condition: str, contents: bool) -> dict[int, Loaded]:
-    """The documents that meet ``condition``, an expression over ``row``; by row."""
+def read_rows(
+    milvus: Milvus, name: str, info: MilvusInfo, condition: str, contents: bool, seconds: float | None = None
+) -> dict[int, Loaded]:
+    """The documents that meet ``condition``, an expression over ``row``; by row. ``seconds`` as in `Milvus.ask`."""
     fields = ["row", "docid", "cls", "mu", "places", *(["contents"] if contents and info.has_contents else [])]
-    found = milvus.ask("query", name, filter=condition, output_fields=fields, consistency_level="Strong")
+    asked = {"filter": condition, "output_fields": fields, "consistency_level": "Strong"}
+    found = milvus.ask("query", name, seconds=seconds, **asked)
     return {int(one["row"]): from_fields(one, info.model.vocab_size) for one in found}
 
 
@@ -296,7 +299,8 @@ class _Loader:
             raise UserError(f"{self.place} holds {there} documents, but the store {self.info.documents}; {mend}")
         for rows, documents in self._batches(0, self._answer_rows(), "comparing"):
             condition = f"row >= {rows.start} and row < {rows.stop}"
-            found = read_rows(self.milvus, self.name, self.info, condition, contents=True)
+            wait = LONG_CALLS * answer_seconds()
+            found = read_rows(self.milvus, self.name, self.info, condition, contents=True, seconds=wait)
             for row, document in zip(rows, documents, strict=True):
                 if row not in found or found[row].digest() != document.digest():
                     raise UserError(f"{document.docid!r} in {self.place} is not as it was sent; {mend}")
