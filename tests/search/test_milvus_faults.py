@@ -16,7 +16,7 @@ import pytest
 import pyserini_dupmae.api as dupmae
 from pyserini_dupmae.index import milvus as loading
 from pyserini_dupmae.index import milvus_client
-from pyserini_dupmae.search import milvus_engine
+from pyserini_dupmae.search import milvus_store
 from pyserini_dupmae.search.milvus_engine import open_milvus
 from tests.search.proxy import Proxy
 
@@ -66,7 +66,7 @@ def proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     monkeypatch.setenv(milvus_client.TIMEOUT, "3")
     monkeypatch.setattr(milvus_client, "PAUSE_SECONDS", 0.2)
     monkeypatch.setattr(milvus_client, "CONNECT_SECONDS", 1.0)
-    monkeypatch.setattr(milvus_engine, "BATCH", 20)
+    monkeypatch.setattr(milvus_store, "BATCH", 20)
     found = Proxy(server.port)
     yield found
     found.close()
