@@ -138,6 +138,22 @@ def test_bounds_hold_whatever_the_order_of_the_sums(half, opened, documents, que
 
 
 @pytest.mark.usefixtures("short_lists")
+def test_a_server_that_calls_the_primary_key_id(opened, queries, monkeypatch):
+    expected = opened.ranker().search(queries, 20)
+    ask = Milvus.ask
+
+    def renamed(self, method, *args, **kwargs):
+        found = ask(self, method, *args, **kwargs)
+        if method != "search":
+            return found
+        return [[{"id": hit["row"], "distance": hit["distance"]} for hit in answer] for answer in found]
+
+    monkeypatch.setattr(Milvus, "ask", renamed)
+    for one, other in zip(opened.ranker().search(queries, 20), expected, strict=True):
+        assert np.array_equal(one.rows, other.rows)
+
+
+@pytest.mark.usefixtures("short_lists")
 @pytest.mark.parametrize("field", ["cls", "mu"])
 def test_scores_in_too_few_bits_are_refused(field, opened, queries, monkeypatch):
     search = milvus_engine._List._search
